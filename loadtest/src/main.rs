@@ -1,0 +1,3 @@
+//! The Tenbells load harness.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Markdown, HTML or text in; sanitised HTML and plain text out.

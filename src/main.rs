@@ -1,0 +1,3 @@
+//! The `tenbells` binary: reads the command line and calls the library. Nothing else.
+
+fn main() {}
