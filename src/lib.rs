@@ -1,6 +1,6 @@
 //! Tenbells: a self-hosted live-blog push service.
 
+pub mod clock;
 pub mod content;
-
 pub mod model;
 pub mod store;

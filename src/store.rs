@@ -20,7 +20,6 @@
 
 pub mod keys;
 pub mod memory;
-pub mod sqlite;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -538,6 +537,27 @@ impl Step {
             | Self::ReviseHeld(write, ..) => Some(&write.id),
             Self::Release(id) | Self::Retract { id, .. } | Self::DropHeld { id, .. } => Some(id),
             Self::Topic { .. } => None,
+        }
+    }
+}
+
+/// Bounds of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Most topics.
+    pub topics_max: usize,
+    /// Most appends that wait for the writer; one more is [`Refused::Busy`].
+    pub queue_max: usize,
+    /// Most committed batches that wait for the broker; the writer waits with the next one.
+    pub feed_batches_max: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            topics_max: 10_000,
+            queue_max: 1_024,
+            feed_batches_max: 1_024,
         }
     }
 }

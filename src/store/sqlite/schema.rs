@@ -1,0 +1,216 @@
+//! The tables, how an older data folder comes to them, and what refuses to open.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+/// The schema that this program writes.
+pub const SCHEMA_VERSION: i64 = 1;
+
+/// `TNBL`: marks the file as ours in the SQLite header.
+const APPLICATION_ID: i64 = 0x544e_424c;
+const LOCK_FILE: &str = "tenbells.lock";
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One step for each version: `MIGRATIONS[n]` leads from version n to n + 1.
+const MIGRATIONS: [&str; 1] = ["
+CREATE TABLE topic (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    epoch TEXT NOT NULL,
+    head INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    ended INTEGER NOT NULL,
+    private INTEGER NOT NULL,
+    doc TEXT NOT NULL,
+    raw TEXT NOT NULL
+) STRICT;
+-- key: topic.id << 40 | offset
+CREATE TABLE change (
+    key INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    entry_id TEXT,
+    previous INTEGER,
+    crc INTEGER NOT NULL,
+    json TEXT NOT NULL
+) STRICT;
+-- key: topic.id << 40 | offset of the publication
+CREATE TABLE entry (
+    key INTEGER PRIMARY KEY,
+    topic_id INTEGER NOT NULL,
+    entry_id TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    retracted INTEGER NOT NULL,
+    key_event INTEGER NOT NULL,
+    pinned INTEGER NOT NULL,
+    raw TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX entry_by_id ON entry (topic_id, entry_id);
+CREATE INDEX entry_key_event ON entry (key) WHERE key_event = 1;
+CREATE INDEX entry_pinned ON entry (key) WHERE pinned = 1;
+CREATE TABLE held (
+    id INTEGER PRIMARY KEY,
+    topic_id INTEGER NOT NULL,
+    entry_id TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    released_ms INTEGER NOT NULL,
+    key_event INTEGER NOT NULL,
+    pinned INTEGER NOT NULL,
+    doc TEXT NOT NULL,
+    raw TEXT NOT NULL,
+    UNIQUE (topic_id, entry_id)
+) STRICT;
+CREATE INDEX held_by_release ON held (released_ms, id);
+-- key: topic.id, then 16 bytes of SHA-256 over the caller's key
+CREATE TABLE idempotency (
+    key BLOB PRIMARY KEY,
+    request BLOB NOT NULL,
+    answer TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY,
+    topic_id INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    entry_id TEXT,
+    change_offset INTEGER
+) STRICT;
+"];
+
+/// Why a data folder can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder can't be made, read or written.
+    #[error("the data folder can't be used: {0}")]
+    Folder(#[source] std::io::Error),
+    /// Another process has it.
+    #[error("another tenbells is running on this data folder ({0})")]
+    InUse(String),
+    /// It was written by a newer program.
+    #[error(
+        "the data folder has schema {found}, this tenbells knows up to {SCHEMA_VERSION}: use the newer tenbells that wrote it"
+    )]
+    Newer {
+        /// The version it has.
+        found: i64,
+    },
+    /// The file is another program's.
+    #[error("{0} is not a Tenbells database")]
+    Foreign(String),
+    /// SQLite refuses.
+    #[error("the database can't be opened: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// Makes the folder where it is missing (for its owner alone) and takes it for this process.
+pub(super) fn lock_folder(folder: &Path) -> Result<File, OpenError> {
+    make_folder(folder).map_err(OpenError::Folder)?;
+    let path = folder.join(LOCK_FILE);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(OpenError::Folder)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(OpenError::InUse(folder.display().to_string()))
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(OpenError::Folder(error)),
+    }
+}
+
+/// Makes a data folder for its owner alone; one that is there keeps its permissions.
+pub(in crate::store) fn make_folder(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Opens the database for the writer, at the newest schema.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // Freed bytes are overwritten, so that a retracted body does not stay in a free page.
+    connection.pragma_update(None, "secure_delete", "ON")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    connection.pragma_update(None, "cache_size", -65_536)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    migrate(&mut connection, path)?;
+    Ok(connection)
+}
+
+/// Opens the database for reading.
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "query_only", "ON")?;
+    connection.pragma_update(None, "cache_size", -8_192)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: i64 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if found > 0 && application != APPLICATION_ID {
+        return Err(OpenError::Foreign(path.display().to_string()));
+    }
+    if found > SCHEMA_VERSION {
+        return Err(OpenError::Newer { found });
+    }
+    for version in found..SCHEMA_VERSION {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(MIGRATIONS[usize::try_from(version).unwrap_or(0)])?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", version + 1)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_schema_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("x.db");
+        drop(open_writer(&path).expect("first open"));
+        let newer = Connection::open(&path).expect("open");
+        newer.pragma_update(None, "user_version", 99).expect("bump");
+        drop(newer);
+        let refused = open_writer(&path).expect_err("newer");
+        assert!(matches!(refused, OpenError::Newer { found: 99 }), "{refused}");
+        assert!(refused.to_string().contains("schema 99"), "{refused}");
+    }
+
+    #[test]
+    fn another_programs_database_is_refused() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("x.db");
+        let other = Connection::open(&path).expect("open");
+        other.execute_batch("CREATE TABLE a (b); PRAGMA user_version = 1;").expect("make");
+        drop(other);
+        assert!(matches!(open_writer(&path), Err(OpenError::Foreign(_))));
+    }
+
+    #[test]
+    fn a_folder_has_one_owner() {
+        let folder = tempfile::tempdir().expect("folder");
+        let first = lock_folder(folder.path()).expect("first");
+        assert!(matches!(lock_folder(folder.path()), Err(OpenError::InUse(_))));
+        drop(first);
+        assert!(lock_folder(folder.path()).is_ok());
+    }
+}
