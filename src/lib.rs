@@ -1,6 +1,9 @@
 //! Tenbells: a self-hosted live-blog push service.
 
+pub mod broker;
 pub mod clock;
 pub mod content;
+pub mod keys;
 pub mod model;
+pub mod protocol;
 pub mod store;

@@ -18,7 +18,6 @@
 //! * **Failure.** When a commit fails in a way that leaves the outcome open, the store takes no more appends
 //!   (`Failed`) and says so in [`Store::failed`]. It never retries an fsync.
 
-pub mod keys;
 pub mod memory;
 
 use std::path::Path;
@@ -204,6 +203,9 @@ pub struct EntryWrite {
     pub key_event: bool,
     /// Whether it is pinned.
     pub pinned: bool,
+    /// Where the publisher chose the id: SHA-256 over what it sent. Publishing the id again with the same content gives the
+    /// first answer for this step and stores nothing; with other content it is [`Refused::EntryExists`].
+    pub request: Option<[u8; 32]>,
 }
 
 /// An idempotency key with the fingerprint of the request that it stands for.
@@ -222,7 +224,7 @@ pub struct Appended {
     pub epoch: Epoch,
     /// One for each step.
     pub steps: Vec<StepDone>,
-    /// Whether this is the answer to an earlier append with the same key.
+    /// Whether all of it is the answer to an earlier append, and nothing was stored.
     pub replayed: bool,
 }
 
@@ -233,6 +235,8 @@ pub struct StepDone {
     pub entry: Option<EntryId>,
     /// The offset of the change; none for what is held.
     pub offset: Option<Offset>,
+    /// Whether this is the answer to an earlier step, and nothing was stored.
+    pub replayed: bool,
 }
 
 /// What a key was answered with.

@@ -1,0 +1,152 @@
+//! The broker: decides what a change is, has the store keep it, and moves the heads once it is kept.
+//!
+//! Publish never fans out by itself: the store's feed of committed changes is the only thing that advances a topic.
+//! The broker knows no HTTP and no sockets; whoever delivers to readers is an [`Outlet`].
+
+mod channel;
+mod cursor;
+mod document;
+mod frame;
+mod page;
+mod publish;
+mod read;
+mod registry;
+mod release;
+mod topics;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use tokio::sync::mpsc;
+
+pub use channel::{Channel, Presence, RingLimit, Walk};
+pub use cursor::{ResetReason, Start, resolve};
+pub use frame::Frame;
+pub use page::{PAGE_CHANGES, Page};
+pub use publish::{Published, Retracted, WriteError, WriteRequest};
+pub use read::{Changes, EntryAnswer, Snapshot, entry_with_text};
+pub use topics::TopicAnswer;
+
+use self::page::Pages;
+use crate::clock::Clock;
+use crate::model::TopicName;
+use crate::store::{ReadError, Store};
+
+/// Bounds of the broker.
+#[derive(Debug, Clone, Copy)]
+pub struct BrokerOptions {
+    /// Bounds of each topic's ring.
+    pub ring: RingLimit,
+    /// Bytes of pages read from the store that are kept for all laggards together.
+    pub page_bytes_max: usize,
+    /// How long a topic without readers stays in memory.
+    pub idle: Duration,
+    /// How often embargoes are looked at, at the longest: how late a release can be.
+    pub release_tick: Duration,
+}
+
+impl Default for BrokerOptions {
+    fn default() -> Self {
+        Self {
+            ring: RingLimit {
+                frames_max: 1_024,
+                bytes_max: 8 << 20,
+            },
+            page_bytes_max: 64 << 20,
+            idle: Duration::from_secs(300),
+            release_tick: Duration::from_millis(500),
+        }
+    }
+}
+
+/// Who delivers to readers, and is told when a topic moved. Calls must return at once and may coalesce.
+pub trait Outlet: Send + Sync + 'static {
+    /// The head of `channel` moved: subscribers at the old head have something to get.
+    fn advanced(&self, channel: &Arc<Channel>);
+
+    /// Bodies were retracted, or the topic became private. Once no older byte can leave any more, drop the `ticket`.
+    fn redacted(&self, channel: &Arc<Channel>, ticket: Ticket);
+}
+
+/// Held by an outlet until it has let go of what was retracted.
+#[derive(Debug, Clone)]
+pub struct Ticket {
+    _guard: mpsc::Sender<()>,
+}
+
+/// The broker of one node.
+pub struct Broker {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    options: BrokerOptions,
+    channels: DashMap<TopicName, registry::Slot>,
+    pages: Pages,
+    outlets: OnceLock<Vec<Arc<dyn Outlet>>>,
+    compaction: tokio::sync::Notify,
+}
+
+impl Broker {
+    /// A broker on this store. Nothing moves until [`Broker::run`].
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, options: BrokerOptions) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            clock,
+            options,
+            channels: DashMap::new(),
+            pages: Pages::new(options.page_bytes_max),
+            outlets: OnceLock::new(),
+            compaction: tokio::sync::Notify::new(),
+        })
+    }
+
+    /// Says who delivers. Once, before [`Broker::run`].
+    pub fn set_outlets(&self, outlets: Vec<Arc<dyn Outlet>>) {
+        if self.outlets.set(outlets).is_err() {
+            tracing::warn!("outlets were set twice; the first ones stay");
+        }
+    }
+
+    /// Advances heads from the store's feed, releases embargoes, evicts idle topics and compacts after retractions.
+    /// Ends when the store closes its feed.
+    ///
+    /// # Cancel safety
+    /// Dropping it stops the heads; what is committed meanwhile is read by the next start.
+    pub async fn run(self: Arc<Self>) {
+        let Some(feed) = self.store.take_feed() else {
+            tracing::error!("the store's feed is taken already: this broker would never move");
+            return;
+        };
+        tokio::select! {
+            () = self.follow(feed) => {}
+            () = self.run_releases() => {}
+            () = self.run_evictions() => {}
+            () = self.run_compactions() => {}
+        }
+    }
+
+    /// The store, for operating: readiness and backups.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    fn outlets(&self) -> &[Arc<dyn Outlet>] {
+        self.outlets.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Runs a read of the store on a thread that may block.
+    async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&dyn Store) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let store = Arc::clone(&self.store);
+        tokio::task::spawn_blocking(move || read(store.as_ref()))
+            .await
+            .unwrap_or_else(|error| Err(ReadError::Medium(error.to_string())))
+    }
+}

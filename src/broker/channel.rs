@@ -1,0 +1,375 @@
+//! One topic while somebody uses it: its head, and a ring of the newest frames.
+//!
+//! The feed is the only thing that advances a head, and it does so after the commit. Subscribers are elsewhere: they
+//! hold a cursor and ask [`Channel::walk`] for what is behind it. A channel knows no sockets and no tasks.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::Frame;
+use crate::model::{ChangeKind, EntryId, Epoch, Offset, Position, TopicName};
+use crate::store::StoredTopic;
+
+/// Bounds of a ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RingLimit {
+    /// Most frames.
+    pub frames_max: usize,
+    /// Most bytes, by [`Frame::weight`]; the newest frame stays whatever its size.
+    pub bytes_max: usize,
+}
+
+/// A topic in use.
+#[derive(Debug)]
+pub struct Channel {
+    name: TopicName,
+    epoch: Epoch,
+    limit: RingLimit,
+    ring: Mutex<Ring>,
+    head: watch::Sender<Offset>,
+    taken: watch::Sender<Offset>,
+    private: AtomicBool,
+    redactions: AtomicU64,
+    readers: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    frames: VecDeque<Arc<Frame>>,
+    bytes: usize,
+}
+
+/// What stands behind a cursor.
+#[derive(Debug)]
+pub enum Walk {
+    /// Nothing: the cursor is at the head.
+    AtHead,
+    /// The next changes, from the ring.
+    Frames(Vec<Arc<Frame>>),
+    /// Changes older than the ring: ask the broker for the page.
+    Store,
+}
+
+/// Counts one subscriber of a channel for as long as it lives.
+#[derive(Debug)]
+pub struct Presence(Arc<Channel>);
+
+impl Channel {
+    pub(super) fn new(stored: &StoredTopic, limit: RingLimit) -> Self {
+        Self {
+            name: stored.name.clone(),
+            epoch: stored.epoch.clone(),
+            limit,
+            ring: Mutex::default(),
+            head: watch::Sender::new(stored.head),
+            taken: watch::Sender::new(0),
+            private: AtomicBool::new(stored.private),
+            redactions: AtomicU64::new(0),
+            readers: AtomicU64::new(0),
+        }
+    }
+
+    /// The name of the topic.
+    pub fn name(&self) -> &TopicName {
+        &self.name
+    }
+
+    /// The numbering.
+    pub fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
+    /// The newest offset; 0 where there is none.
+    pub fn head(&self) -> Offset {
+        *self.head.borrow()
+    }
+
+    /// The position of the head.
+    pub fn position(&self) -> Position {
+        self.epoch.at(self.head())
+    }
+
+    /// Tells of every move of the head (the newest value, not each).
+    pub fn watch_head(&self) -> watch::Receiver<Offset> {
+        self.head.subscribe()
+    }
+
+    /// Tells up to which change the feed has been taken in, redactions of older frames included.
+    pub(super) fn watch_taken(&self) -> watch::Receiver<Offset> {
+        self.taken.subscribe()
+    }
+
+    /// Takes in a newer state of the topic than the one the channel was made from.
+    pub(super) fn catch_up(&self, stored: &StoredTopic) {
+        let _ring = self.lock();
+        if stored.head >= self.head() {
+            self.private.store(stored.private, Ordering::Release);
+            self.raise_head(stored.head);
+        }
+    }
+
+    /// Whether only those with a key for the topic may read.
+    pub fn is_private(&self) -> bool {
+        self.private.load(Ordering::Acquire)
+    }
+
+    /// Grows with each retraction. What was taken from a page or the ring at another count must be taken anew.
+    pub fn redactions(&self) -> u64 {
+        self.redactions.load(Ordering::Acquire)
+    }
+
+    /// How many subscribers there are.
+    pub fn readers(&self) -> u64 {
+        self.readers.load(Ordering::Relaxed)
+    }
+
+    /// Counts a subscriber until the guard is dropped.
+    pub fn enter(self: &Arc<Self>) -> Presence {
+        self.readers.fetch_add(1, Ordering::Relaxed);
+        Presence(Arc::clone(self))
+    }
+
+    /// The next changes behind `cursor`: at most `frames_max` of them and about `bytes_max` bytes of JSON, at least one
+    /// where there is one.
+    pub fn walk(&self, cursor: Offset, frames_max: usize, bytes_max: usize) -> Walk {
+        if cursor >= self.head() {
+            return Walk::AtHead;
+        }
+        let ring = self.lock();
+        let Some(first) = ring.frames.front().map(|frame| frame.offset()) else {
+            return Walk::Store;
+        };
+        let next = cursor + 1;
+        if next < first {
+            return Walk::Store;
+        }
+        let Ok(skip) = usize::try_from(next - first) else {
+            return Walk::Store;
+        };
+        let mut frames = Vec::new();
+        let mut bytes = 0;
+        for frame in ring.frames.iter().skip(skip).take(frames_max) {
+            bytes += frame.json().len();
+            if bytes > bytes_max && !frames.is_empty() {
+                break;
+            }
+            frames.push(Arc::clone(frame));
+        }
+        // A head that was read from the store can be ahead of the ring until the feed arrives.
+        if frames.is_empty() {
+            Walk::Store
+        } else {
+            Walk::Frames(frames)
+        }
+    }
+
+    /// Takes a committed change in. Changes come in order; one that the channel has already is left.
+    pub(super) fn advance(&self, frame: Arc<Frame>) {
+        let offset = frame.offset();
+        if frame.kind() == ChangeKind::TopicUpdated {
+            self.take_visibility(frame.json());
+        }
+        {
+            let mut ring = self.lock();
+            if frame.kind() == ChangeKind::EntryRetracted
+                && let Some(entry) = frame.entry()
+            {
+                self.redact(&mut ring, entry);
+            }
+            match ring.frames.back().map(|last| last.offset()) {
+                Some(last) if offset <= last => return,
+                Some(last) if offset > last + 1 => ring.clear(),
+                _ => {}
+            }
+            ring.push(frame, self.limit);
+        }
+        self.raise_head(offset);
+        self.taken.send_replace(offset);
+    }
+
+    fn raise_head(&self, offset: Offset) {
+        self.head.send_if_modified(|head| {
+            let moved = offset > *head;
+            *head = offset.max(*head);
+            moved
+        });
+    }
+
+    /// Puts redactions in the place of an entry's frames, and lets everyone know that older copies are void.
+    fn redact(&self, ring: &mut Ring, entry: &EntryId) {
+        for slot in &mut ring.frames {
+            if slot.entry() == Some(entry)
+                && let Some(redacted) = slot.redacted(&self.name)
+            {
+                *slot = redacted;
+            }
+        }
+        ring.bytes = ring.frames.iter().map(|frame| frame.weight()).sum();
+        self.redactions.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn take_visibility(&self, json: &str) {
+        #[derive(serde::Deserialize)]
+        struct Update {
+            state: State,
+        }
+        #[derive(serde::Deserialize)]
+        struct State {
+            visibility: crate::model::Visibility,
+        }
+        if let Ok(update) = serde_json::from_str::<Update>(json) {
+            let private = update.state.visibility == crate::model::Visibility::Private;
+            self.private.store(private, Ordering::Release);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ring> {
+        // A ring is whole between any two of its operations, so a panic elsewhere leaves it usable.
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Presence {
+    /// The channel.
+    pub fn channel(&self) -> &Arc<Channel> {
+        &self.0
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.0.readers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Ring {
+    fn push(&mut self, frame: Arc<Frame>, limit: RingLimit) {
+        self.bytes += frame.weight();
+        self.frames.push_back(frame);
+        while self.frames.len() > 1
+            && (self.frames.len() > limit.frames_max || self.bytes > limit.bytes_max)
+        {
+            if let Some(oldest) = self.frames.pop_front() {
+                self.bytes -= oldest.weight();
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.frames.clear();
+        self.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ChangeBody, encode_change};
+    use crate::store::StoredChange;
+    use jiff::Timestamp;
+
+    fn channel(head: Offset, frames_max: usize) -> Channel {
+        let stored = StoredTopic {
+            name: TopicName::parse("t").expect("name"),
+            epoch: Epoch::from_seed(1),
+            head,
+            revision: 1,
+            ended: false,
+            private: false,
+            doc: "{}".into(),
+            raw: "{}".into(),
+        };
+        Channel::new(
+            &stored,
+            RingLimit {
+                frames_max,
+                bytes_max: 1 << 20,
+            },
+        )
+    }
+
+    fn frame(offset: Offset, id: &str, body: &str) -> Arc<Frame> {
+        let topic = TopicName::parse("t").expect("name");
+        let entry = EntryId::parse(id).expect("id");
+        let body = match body {
+            "retract" => ChangeBody::Retracted(&entry, None),
+            body => ChangeBody::Published(body),
+        };
+        Frame::new(StoredChange {
+            offset,
+            kind: body.kind(),
+            entry: Some(entry.clone()),
+            json: encode_change(&topic, offset, Timestamp::UNIX_EPOCH, &body).into(),
+        })
+    }
+
+    fn offsets(walk: Walk) -> Vec<Offset> {
+        match walk {
+            Walk::Frames(frames) => frames.iter().map(|frame| frame.offset()).collect(),
+            Walk::AtHead => Vec::new(),
+            Walk::Store => vec![0],
+        }
+    }
+
+    #[test]
+    fn a_walk_goes_from_store_to_ring_to_head() {
+        let channel = channel(2, 3);
+        assert_eq!(offsets(channel.walk(0, 10, 1_000)), [0]);
+        for offset in 3..=6 {
+            channel.advance(frame(offset, "e", "{}"));
+        }
+        assert_eq!(channel.head(), 6);
+        assert_eq!(offsets(channel.walk(2, 10, 1_000)), [0]);
+        assert_eq!(offsets(channel.walk(3, 10, 1_000)), [4, 5, 6]);
+        assert_eq!(offsets(channel.walk(3, 2, 1_000)), [4, 5]);
+        assert_eq!(offsets(channel.walk(3, 10, 1)), [4]);
+        assert!(matches!(channel.walk(6, 10, 1_000), Walk::AtHead));
+    }
+
+    #[test]
+    fn what_the_head_already_counts_still_reaches_the_ring() {
+        let channel = channel(5, 3);
+        channel.advance(frame(4, "e", "{}"));
+        assert_eq!(channel.head(), 5);
+        assert_eq!(offsets(channel.walk(4, 10, 1_000)), [0]);
+        channel.advance(frame(5, "e", "{}"));
+        channel.advance(frame(5, "e", "{}"));
+        assert_eq!(offsets(channel.walk(3, 10, 1_000)), [4, 5]);
+    }
+
+    #[test]
+    fn a_retraction_redacts_the_ring_before_the_head_moves() {
+        let channel = channel(0, 8);
+        channel.advance(frame(1, "gone", r#"{"body_html":"canary"}"#));
+        channel.advance(frame(2, "stays", r#"{"body_html":"other"}"#));
+        let before = channel.redactions();
+        channel.advance(frame(3, "gone", "retract"));
+        assert_eq!(channel.redactions(), before + 1);
+        let Walk::Frames(frames) = channel.walk(0, 10, 10_000) else {
+            panic!("three frames");
+        };
+        let kinds: Vec<_> = frames.iter().map(|frame| frame.kind().as_str()).collect();
+        assert_eq!(
+            kinds,
+            ["entry.redacted", "entry.published", "entry.retracted"]
+        );
+        for frame in frames {
+            let ws = String::from_utf8_lossy(frame.ws()).into_owned();
+            assert!(!ws.contains("canary"), "{ws}");
+            assert!(!frame.json().contains("canary"));
+        }
+    }
+
+    #[test]
+    fn subscribers_are_counted_while_they_live() {
+        let channel = Arc::new(channel(0, 1));
+        let first = channel.enter();
+        let second = channel.enter();
+        assert_eq!(channel.readers(), 2);
+        drop((first, second));
+        assert_eq!(channel.readers(), 0);
+    }
+}

@@ -1,0 +1,166 @@
+//! The registry of topics in use, and what keeps it true: the feed that advances them, eviction, compaction.
+//!
+//! A guard of the map is never held across an await or another call of the map: the `Arc` is cloned out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::{Broker, Channel, Frame, Ticket};
+use crate::model::{ChangeKind, TopicName};
+use crate::store::{Committed, ReadError};
+
+/// How long retractions are gathered before the store is compacted.
+const COMPACTION_PAUSE: Duration = Duration::from_secs(1);
+/// How long to wait for a long read that is in the way of a compaction.
+const COMPACTION_RETRY: Duration = Duration::from_secs(2);
+
+/// A channel and when it was last asked for.
+pub(super) struct Slot {
+    channel: Arc<Channel>,
+    used: Instant,
+}
+
+impl Broker {
+    /// The topic in use, taken from the store where nobody uses it yet. None where there is no such topic.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn channel(
+        self: &Arc<Self>,
+        topic: &TopicName,
+    ) -> Result<Option<Arc<Channel>>, ReadError> {
+        if let Some(channel) = self.channel_in_use(topic) {
+            return Ok(Some(channel));
+        }
+        let name = topic.clone();
+        let Some(stored) = self.blocking(move |store| store.topic(&name)).await? else {
+            return Ok(None);
+        };
+        let channel = {
+            let slot = self.channels.entry(topic.clone()).or_insert_with(|| Slot {
+                channel: Arc::new(Channel::new(&stored, self.options.ring)),
+                used: Instant::now(),
+            });
+            Arc::clone(&slot.channel)
+        };
+        // What was committed between the read and the insertion went past the channel: the feed did not know it yet.
+        let name = topic.clone();
+        if let Some(again) = self.blocking(move |store| store.topic(&name)).await? {
+            channel.catch_up(&again);
+        }
+        Ok(Some(channel))
+    }
+
+    /// The topic where it is in use; never reads the store.
+    pub fn channel_in_use(&self, topic: &TopicName) -> Option<Arc<Channel>> {
+        let mut slot = self.channels.get_mut(topic)?;
+        slot.used = Instant::now();
+        Some(Arc::clone(&slot.channel))
+    }
+
+    /// How many topics are in use.
+    pub fn channel_count(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// All subscribers of all topics in use.
+    pub fn reader_count(&self) -> u64 {
+        self.channels
+            .iter()
+            .map(|slot| slot.channel.readers())
+            .sum()
+    }
+
+    pub(super) async fn follow(&self, mut feed: mpsc::Receiver<Vec<Committed>>) {
+        while let Some(batch) = feed.recv().await {
+            self.advance(batch);
+        }
+        tracing::debug!("the feed has ended");
+    }
+
+    fn advance(&self, batch: Vec<Committed>) {
+        let mut moved: HashMap<TopicName, Arc<Channel>> = HashMap::new();
+        let mut redacted = false;
+        for committed in batch {
+            let retraction = committed.change.kind == ChangeKind::EntryRetracted;
+            redacted |= retraction;
+            if retraction {
+                self.pages.forget(&committed.topic);
+            }
+            let channel = match moved.get(&committed.topic) {
+                Some(channel) => Arc::clone(channel),
+                None => match self.channels.get(&committed.topic) {
+                    Some(slot) => Arc::clone(&slot.channel),
+                    None => continue,
+                },
+            };
+            channel.advance(Frame::new(committed.change));
+            moved.insert(committed.topic, channel);
+        }
+        for channel in moved.values() {
+            for outlet in self.outlets() {
+                outlet.advanced(channel);
+            }
+        }
+        if redacted {
+            self.compaction.notify_one();
+        }
+    }
+
+    /// Waits until `channel` has taken in the change at `offset`, and every outlet has let go of what it redacted.
+    pub(super) async fn settle(&self, channel: &Arc<Channel>, offset: u64) {
+        let mut head = channel.watch_taken();
+        // The sender lives in the channel, which we hold.
+        let _ = head.wait_for(|taken| *taken >= offset).await;
+        let (guard, mut released) = mpsc::channel(1);
+        let ticket = Ticket { _guard: guard };
+        for outlet in self.outlets() {
+            outlet.redacted(channel, ticket.clone());
+        }
+        drop(ticket);
+        // Nothing is ever sent: this waits until the last ticket is dropped.
+        let _ = released.recv().await;
+    }
+
+    pub(super) async fn run_evictions(&self) {
+        let mut tick = tokio::time::interval(self.options.idle.max(Duration::from_millis(10)) / 4);
+        loop {
+            tick.tick().await;
+            self.evict(Instant::now());
+        }
+    }
+
+    /// Forgets topics that nobody has used for a while. The store has all that they knew.
+    fn evict(&self, now: Instant) {
+        let idle = self.options.idle;
+        // Clones are only made through the map, and `retain` holds its shard: a count of one stays one.
+        self.channels.retain(|_, slot| {
+            Arc::strong_count(&slot.channel) > 1 || now.duration_since(slot.used) < idle
+        });
+    }
+
+    pub(super) async fn run_compactions(&self) {
+        loop {
+            self.compaction.notified().await;
+            tokio::time::sleep(COMPACTION_PAUSE).await;
+            while !self.compact_once().await {
+                tokio::time::sleep(COMPACTION_RETRY).await;
+            }
+        }
+    }
+
+    async fn compact_once(&self) -> bool {
+        let store = Arc::clone(&self.store);
+        match tokio::task::spawn_blocking(move || store.compact()).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "compaction failed: retracted bytes may still be in the data folder");
+                self.store.failed().is_some()
+            }
+            Err(_) => true,
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The wire, version 1: what stands in frames, events and errors. A pure codec, normative text in docs/protocol.md.
+//!
+//! Shared by HTTP, the fan-out and the broker's frames. It does no I/O, knows no sockets and reads no clock.
+
+mod close;
+mod code;
+mod ops;
+mod sse;
+mod ws;
+
+pub use close::CloseCode;
+pub use code::Code;
+pub use ops::{ClientOp, InvalidOp, error, presence, reset, subscribed, unsubscribed};
+pub use sse::{sse_change, sse_presence, sse_reset, sse_start};
+pub use ws::{change_frame, close_frame, ping_frame, pong_frame, text_frame};
+
+/// The WebSocket subprotocol; a bare reader may leave it out.
+pub const SUBPROTOCOL: &str = "tenbells.v1";
