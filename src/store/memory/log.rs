@@ -119,7 +119,7 @@ impl TopicLog {
         self.changes
             .iter()
             .skip(from)
-            .take(limit.changes_max)
+            .take(limit.changes_max.max(1))
             .enumerate()
             .take_while(|(index, change)| {
                 bytes = bytes.saturating_add(change.stored.json.len());
