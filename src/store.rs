@@ -20,6 +20,7 @@
 
 pub mod keys;
 pub mod memory;
+pub mod sqlite;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -269,6 +270,9 @@ pub enum Refused {
     /// The topic has ended.
     #[error("the topic has ended")]
     TopicEnded,
+    /// The topic has as many changes as its numbering allows.
+    #[error("the topic has {0} changes, which is its limit")]
+    TopicFull(Offset),
     /// An entry has that id already.
     #[error("entry {0} exists")]
     EntryExists(EntryId),
