@@ -1,7 +1,8 @@
 //! The contract of the store as tests: every store runs every case.
 //!
-//! `contract_tests!(name, FixtureType)` is the one line that a store needs here; how it is opened, and how it is opened
-//! again, its [`Fixture`](fixture::Fixture) says. The cases speak to `dyn Store` alone.
+//! `contract_tests!(name, FixtureType)` is the line that a store needs here, and `reopen_tests!` the second one where it
+//! keeps what it has. How a store is opened, and opened again, its [`Fixture`](fixture::Fixture) says. The cases speak
+//! to `dyn Store` alone.
 
 mod comparison;
 mod embargo;
@@ -64,11 +65,23 @@ macro_rules! contract_tests {
                     appends_are_bounded_while_nobody_reads_the_feed
                     a_dropped_receipt_does_not_drop_the_append
                     a_feed_that_is_gone_stops_nothing;
+                comparison: random_appends_read_as_in_the_memory_store;
+            }
+        }
+    };
+}
+
+/// The cases of a store that keeps what it has, beside those of [`contract_tests`].
+macro_rules! reopen_tests {
+    ($module:ident, $fixture:ident) => {
+        mod $module {
+            use super::fixture::$fixture;
+
+            cases! { $fixture;
                 reopen: everything_is_there_after_a_reopen
                     a_key_is_remembered_after_a_reopen
                     a_held_entry_is_released_after_a_reopen
                     a_retraction_holds_after_a_reopen;
-                comparison: random_appends_read_as_in_the_memory_store;
             }
         }
     };
@@ -86,3 +99,5 @@ macro_rules! cases {
 }
 
 contract_tests!(memory, MemoryFixture);
+contract_tests!(sqlite, SqliteFixture);
+reopen_tests!(sqlite_reopened, SqliteFixture);

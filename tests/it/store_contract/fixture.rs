@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tempfile::TempDir;
 use tenbells::clock::ManualClock;
 use tenbells::store::memory::MemoryStore;
+use tenbells::store::sqlite::SqliteStore;
 use tenbells::store::{Committed, Store, StoreOptions};
 use tokio::sync::mpsc;
 
@@ -39,6 +41,44 @@ impl Fixture for MemoryFixture {
 
     fn reopen(self) -> Option<Self> {
         None
+    }
+}
+
+/// The embedded store, in a folder of its own.
+pub struct SqliteFixture {
+    // Dropped before its folder.
+    store: Arc<SqliteStore>,
+    folder: TempDir,
+    options: StoreOptions,
+    clock: ManualClock,
+}
+
+impl SqliteFixture {
+    fn open_in(folder: TempDir, options: StoreOptions, clock: ManualClock) -> Self {
+        let store = SqliteStore::open(folder.path(), options, Arc::new(clock.clone()))
+            .expect("a data folder");
+        Self {
+            store,
+            folder,
+            options,
+            clock,
+        }
+    }
+}
+
+impl Fixture for SqliteFixture {
+    fn open(options: StoreOptions, clock: ManualClock) -> Self {
+        Self::open_in(tempfile::tempdir().expect("a folder"), options, clock)
+    }
+
+    fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    fn reopen(self) -> Option<Self> {
+        self.store.close();
+        drop(self.store);
+        Some(Self::open_in(self.folder, self.options, self.clock))
     }
 }
 
