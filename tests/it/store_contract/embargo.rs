@@ -81,7 +81,9 @@ pub fn a_held_entry_is_revised_and_dropped<F: Fixture>() {
             vec![hold("h", "FIRST", later(60)), hold("g", "GONE", later(5))],
         ),
     );
-    let step = Step::ReviseHeld(write("h", 2, "second"), 1, later(90));
+    // The store keeps milliseconds.
+    let until = later(90) + Duration::from_micros(999);
+    let step = Step::ReviseHeld(write("h", 2, "second"), 1, until);
     assert_eq!(offsets(&stored(store, append("t", vec![step]))), [None]);
     let done = stored(store, append("t", vec![drop_held("g", Some(1))]));
     assert_eq!(
