@@ -19,6 +19,7 @@
 //!   (`Failed`) and says so in [`Store::failed`]. It never retries an fsync.
 
 pub mod memory;
+pub mod sqlite;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -273,6 +274,9 @@ pub enum Refused {
     /// The topic has ended.
     #[error("the topic has ended")]
     TopicEnded,
+    /// The topic has as many changes as its numbering allows.
+    #[error("the topic has {0} changes, which is its limit")]
+    TopicFull(Offset),
     /// An entry has that id already.
     #[error("entry {0} exists")]
     EntryExists(EntryId),

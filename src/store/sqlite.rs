@@ -6,39 +6,37 @@
 
 mod backup;
 mod reads;
+mod rows;
 mod schema;
 mod steps;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
-use jiff::Timestamp;
-use rusqlite::Connection;
 use tokio::sync::mpsc;
 
-pub use backup::{backup_folder, restore_folder};
+pub use backup::{BackupError, backup_folder, restore_folder};
 pub use schema::{OpenError, SCHEMA_VERSION};
 
 use self::reads::ReaderPool;
 use self::writer::{Command, Writer};
 use super::{
-    Append, AuditRecord, Committed, EntryPage, EntryQuery, HeldEntry, ReadError, ReadLimit, Receipt,
-    Refused, Remembered, Store, StoreOptions, StoredChange, StoredEntry, StoredTopic,
+    Append, AuditRecord, Committed, EntryPage, EntryQuery, HeldEntry, ReadError, ReadLimit,
+    Receipt, Refused, Remembered, Store, StoreOptions, StoredChange, StoredEntry, StoredTopic,
 };
 use crate::clock::Clock;
-use crate::model::{ChangeKind, EntryId, Offset, TopicName};
+use crate::model::{EntryId, Offset, TopicName};
 
 /// Name of the database in the data folder.
 pub const DATABASE_FILE: &str = "tenbells.db";
 
-/// Bits of a change's key that hold the offset; the bits above hold the topic's number.
-const OFFSET_BITS: u32 = 40;
-
 /// The embedded store of one data folder.
 pub struct SqliteStore {
-    path: PathBuf,
+    folder: PathBuf,
     queue: Mutex<Option<mpsc::Sender<Command>>>,
     queue_max: usize,
     readers: ReaderPool,
@@ -70,8 +68,8 @@ impl SqliteStore {
             .spawn(move || writer.run(receiver))
             .map_err(OpenError::Folder)?;
         Ok(Arc::new(Self {
-            readers: ReaderPool::new(path.clone()),
-            path,
+            readers: ReaderPool::new(path),
+            folder: folder.to_owned(),
             queue: Mutex::new(Some(sender)),
             queue_max: options.queue_max,
             feed: Mutex::new(Some(feed_receiver)),
@@ -82,8 +80,12 @@ impl SqliteStore {
     }
 
     /// Finishes what is queued, folds the WAL into the database and stops the writer. Appends after it are refused.
+    ///
+    /// Whoever took the feed has to read it until its end, or drop it: the writer waits for that.
     pub fn close(&self) {
         drop(lock(&self.queue).take());
+        // A feed that nobody took must not hold up the writer's last groups.
+        drop(lock(&self.feed).take());
         if let Some(thread) = lock(&self.writer).take() {
             // A writer that panicked has nothing left to finish.
             let _ = thread.join();
@@ -115,35 +117,51 @@ impl Store for SqliteStore {
         after: Offset,
         limit: ReadLimit,
     ) -> Result<Vec<StoredChange>, ReadError> {
-        self.readers.with(|connection| reads::changes(connection, topic, after, limit))
+        self.readers
+            .with(|connection| reads::changes(connection, topic, after, limit))
     }
 
     fn topic(&self, topic: &TopicName) -> Result<Option<StoredTopic>, ReadError> {
-        self.readers.with(|connection| reads::topic(connection, topic))
+        self.readers
+            .with(|connection| reads::topic(connection, topic))
     }
 
-    fn topics(&self, after: Option<&TopicName>, limit: usize) -> Result<Vec<StoredTopic>, ReadError> {
-        self.readers.with(|connection| reads::topics(connection, after, limit))
+    fn topics(
+        &self,
+        after: Option<&TopicName>,
+        limit: usize,
+    ) -> Result<Vec<StoredTopic>, ReadError> {
+        self.readers
+            .with(|connection| reads::topics(connection, after, limit))
     }
 
     fn entry(&self, topic: &TopicName, id: &EntryId) -> Result<Option<StoredEntry>, ReadError> {
-        self.readers.with(|connection| reads::entry(connection, topic, id))
+        self.readers
+            .with(|connection| reads::entry(connection, topic, id))
     }
 
-    fn entries(&self, topic: &TopicName, query: &EntryQuery) -> Result<Option<EntryPage>, ReadError> {
-        self.readers.with(|connection| reads::entries(connection, topic, query))
+    fn entries(
+        &self,
+        topic: &TopicName,
+        query: &EntryQuery,
+    ) -> Result<Option<EntryPage>, ReadError> {
+        self.readers
+            .with(|connection| reads::entries(connection, topic, query))
     }
 
     fn held(&self, topic: Option<&TopicName>, limit: usize) -> Result<Vec<HeldEntry>, ReadError> {
-        self.readers.with(|connection| reads::held(connection, topic, limit))
+        self.readers
+            .with(|connection| reads::held(connection, topic, limit))
     }
 
     fn remembered(&self, topic: &TopicName, key: &str) -> Result<Option<Remembered>, ReadError> {
-        self.readers.with(|connection| reads::remembered(connection, topic, key))
+        self.readers
+            .with(|connection| reads::remembered(connection, topic, key))
     }
 
     fn audit(&self, topic: &TopicName, limit: usize) -> Result<Vec<AuditRecord>, ReadError> {
-        self.readers.with(|connection| reads::audit(connection, topic, limit))
+        self.readers
+            .with(|connection| reads::audit(connection, topic, limit))
     }
 
     fn take_feed(&self) -> Option<mpsc::Receiver<Vec<Committed>>> {
@@ -152,12 +170,15 @@ impl Store for SqliteStore {
 
     fn compact(&self) -> Result<bool, ReadError> {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        self.send(Command::Compact(reply)).map_err(|refused| ReadError::Medium(refused.to_string()))?;
-        answer.blocking_recv().unwrap_or_else(|_| Err(ReadError::Medium("the store stopped".into())))
+        self.send(Command::Compact(reply))
+            .map_err(|refused| ReadError::Medium(refused.to_string()))?;
+        answer
+            .blocking_recv()
+            .unwrap_or_else(|_| Err(ReadError::Medium("the store stopped".into())))
     }
 
     fn backup(&self, target: &Path) -> Result<(), ReadError> {
-        backup::copy_database(&self.path, target)
+        backup_folder(&self.folder, target).map_err(|error| ReadError::Medium(error.to_string()))
     }
 
     fn failed(&self) -> Option<String> {
@@ -171,57 +192,7 @@ impl Drop for SqliteStore {
     }
 }
 
-/// The key of a change or entry row: topics side by side, offsets in order within each.
-fn row_key(topic_id: i64, offset: Offset) -> i64 {
-    (topic_id << OFFSET_BITS) | i64::try_from(offset).unwrap_or(i64::MAX)
-}
-
-/// The offset in a row's key.
-fn offset_of(key: i64) -> Offset {
-    u64::try_from(key & ((1 << OFFSET_BITS) - 1)).unwrap_or(0)
-}
-
-/// The number that stands for a kind of change in the database.
-fn kind_code(kind: ChangeKind) -> i64 {
-    match kind {
-        ChangeKind::EntryPublished => 1,
-        ChangeKind::EntryRevised => 2,
-        ChangeKind::EntryRetracted => 3,
-        ChangeKind::EntryRedacted => 4,
-        ChangeKind::TopicUpdated => 5,
-    }
-}
-
-fn kind_of(code: i64) -> Option<ChangeKind> {
-    ChangeKind::ALL.into_iter().find(|kind| kind_code(*kind) == code)
-}
-
-fn timestamp_of(millis: i64) -> Timestamp {
-    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-fn medium(error: &rusqlite::Error) -> ReadError {
-    ReadError::Medium(error.to_string())
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // What these mutexes guard is replaced whole, never left half done by a panic.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The key under which an idempotency row is kept: topic number and a fingerprint of the caller's key.
-fn idempotency_row(topic_id: i64, key: &str) -> [u8; 24] {
-    use sha2::{Digest, Sha256};
-    let mut row = [0; 24];
-    row[..8].copy_from_slice(&topic_id.to_be_bytes());
-    row[8..].copy_from_slice(&Sha256::digest(key.as_bytes())[..16]);
-    row
-}
-
-fn topic_id(connection: &Connection, topic: &TopicName) -> rusqlite::Result<Option<i64>> {
-    use rusqlite::OptionalExtension;
-    connection
-        .prepare_cached("SELECT id FROM topic WHERE name = ?1")?
-        .query_row([topic.as_str()], |row| row.get(0))
-        .optional()
 }

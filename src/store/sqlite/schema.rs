@@ -1,10 +1,12 @@
 //! The tables, how an older data folder comes to them, and what refuses to open.
+//!
+//! Whatever is refused is left as it was, to the byte: the checks come before the first pragma that writes.
 
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 /// The schema that this program writes.
 pub const SCHEMA_VERSION: i64 = 1;
@@ -12,7 +14,8 @@ pub const SCHEMA_VERSION: i64 = 1;
 /// `TNBL`: marks the file as ours in the SQLite header.
 const APPLICATION_ID: i64 = 0x544e_424c;
 const LOCK_FILE: &str = "tenbells.lock";
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a statement waits for a lock of another program.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One step for each version: `MIGRATIONS[n]` leads from version n to n + 1.
 const MIGRATIONS: [&str; 1] = ["
@@ -71,9 +74,9 @@ CREATE TABLE idempotency (
     request BLOB NOT NULL,
     answer TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+-- key: topic.id << 40 | a number from 1
 CREATE TABLE audit (
-    id INTEGER PRIMARY KEY,
-    topic_id INTEGER NOT NULL,
+    key INTEGER PRIMARY KEY,
     at_ms INTEGER NOT NULL,
     actor TEXT NOT NULL,
     action TEXT NOT NULL,
@@ -129,14 +132,28 @@ pub(super) fn lock_folder(folder: &Path) -> Result<File, OpenError> {
 /// Makes a data folder for its owner alone; one that is there keeps its permissions.
 pub(in crate::store) fn make_folder(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
 }
 
 /// Opens the database for the writer, at the newest schema.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    check(&connection, path)?;
+    if connection.is_readonly(MAIN_DB)? {
+        let message = format!("{} can't be written", path.display());
+        let denied = std::io::Error::new(std::io::ErrorKind::PermissionDenied, message);
+        return Err(OpenError::Folder(denied));
+    }
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        let message = "its file system can't hold a write-ahead log";
+        return Err(OpenError::Folder(std::io::Error::other(message)));
+    }
     connection.pragma_update(None, "synchronous", "FULL")?;
     // Freed bytes are overwritten, so that a retracted body does not stay in a free page.
     connection.pragma_update(None, "secure_delete", "ON")?;
@@ -158,16 +175,31 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let application: i64 =
-        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    if found > 0 && application != APPLICATION_ID {
-        return Err(OpenError::Foreign(path.display().to_string()));
+/// The schema version of a database of ours, or 0 of an empty file.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
+    let foreign = || OpenError::Foreign(path.display().to_string());
+    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let application =
+        pragma("application_id").map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => foreign(),
+            _ => OpenError::Sqlite(error),
+        })?;
+    let found = pragma("user_version")?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let empty = found == 0 && application == 0 && tables == 0;
+    if !empty && application != APPLICATION_ID {
+        return Err(foreign());
     }
     if found > SCHEMA_VERSION {
         return Err(OpenError::Newer { found });
     }
+    Ok(found)
+}
+
+/// Brings a database of ours, or an empty file, to the newest schema.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let found = check(connection, path)?;
     for version in found..SCHEMA_VERSION {
         let transaction = connection.transaction()?;
         transaction.execute_batch(MIGRATIONS[usize::try_from(version).unwrap_or(0)])?;
@@ -182,6 +214,14 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
 mod tests {
     use super::*;
 
+    /// What a refused open must leave as it was.
+    fn refused(path: &Path) -> OpenError {
+        let before = std::fs::read(path).expect("before");
+        let error = open_writer(path).expect_err("refused");
+        assert_eq!(std::fs::read(path).expect("after"), before, "{error}");
+        error
+    }
+
     #[test]
     fn a_newer_schema_is_refused_and_left_alone() {
         let folder = tempfile::tempdir().expect("folder");
@@ -190,26 +230,63 @@ mod tests {
         let newer = Connection::open(&path).expect("open");
         newer.pragma_update(None, "user_version", 99).expect("bump");
         drop(newer);
-        let refused = open_writer(&path).expect_err("newer");
-        assert!(matches!(refused, OpenError::Newer { found: 99 }), "{refused}");
-        assert!(refused.to_string().contains("schema 99"), "{refused}");
+        let error = refused(&path);
+        assert!(matches!(error, OpenError::Newer { found: 99 }), "{error}");
+        assert!(error.to_string().contains("schema 99"), "{error}");
     }
 
     #[test]
-    fn another_programs_database_is_refused() {
+    fn another_programs_database_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().expect("folder");
+        for (name, setup) in [
+            ("plain", "CREATE TABLE a (b);"),
+            ("versioned", "CREATE TABLE a (b); PRAGMA user_version = 1;"),
+            ("marked", "CREATE TABLE a (b); PRAGMA application_id = 7;"),
+        ] {
+            let path = folder.path().join(name);
+            let other = Connection::open(&path).expect("open");
+            other.execute_batch(setup).expect("make");
+            drop(other);
+            let error = refused(&path);
+            assert!(matches!(error, OpenError::Foreign(_)), "{name}: {error}");
+        }
+        let path = folder.path().join("text");
+        std::fs::write(&path, "Stop the press. ".repeat(100)).expect("write");
+        assert!(matches!(refused(&path), OpenError::Foreign(_)));
+    }
+
+    #[test]
+    fn a_folder_that_can_not_be_made_is_named() {
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").expect("write");
+        let error = lock_folder(&file.join("data")).expect_err("below a file");
+        assert!(matches!(error, OpenError::Folder(_)), "{error}");
+    }
+
+    #[test]
+    fn a_database_that_can_not_be_written_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("x.db");
-        let other = Connection::open(&path).expect("open");
-        other.execute_batch("CREATE TABLE a (b); PRAGMA user_version = 1;").expect("make");
-        drop(other);
-        assert!(matches!(open_writer(&path), Err(OpenError::Foreign(_))));
+        drop(open_writer(&path).expect("first open"));
+        let read_only = std::fs::Permissions::from_mode(0o400);
+        std::fs::set_permissions(&path, read_only).expect("permissions");
+        if File::options().write(true).open(&path).is_ok() {
+            eprintln!("skipped: this user may write whatever the permissions say");
+            return;
+        }
+        assert!(matches!(open_writer(&path), Err(OpenError::Folder(_))));
     }
 
     #[test]
     fn a_folder_has_one_owner() {
         let folder = tempfile::tempdir().expect("folder");
         let first = lock_folder(folder.path()).expect("first");
-        assert!(matches!(lock_folder(folder.path()), Err(OpenError::InUse(_))));
+        assert!(matches!(
+            lock_folder(folder.path()),
+            Err(OpenError::InUse(_))
+        ));
         drop(first);
         assert!(lock_folder(folder.path()).is_ok());
     }

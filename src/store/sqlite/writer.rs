@@ -5,17 +5,27 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
-use super::steps::{Group, StepError, TopicRow};
+use super::reads::read_error;
+use super::rows::TopicRow;
+use super::schema::BUSY_TIMEOUT;
+use super::steps::{Group, StepError};
 use crate::clock::Clock;
 use crate::model::TopicName;
 use crate::store::{Append, AppendError, Appended, Committed, ReadError, Refused, StoreOptions};
 
 /// Most appends in one transaction: bounds how long the first of them waits for its commit.
 const GROUP_MAX: usize = 256;
+
+/// Most steps in one transaction, but for the append that passes it: bounds its memory.
+const GROUP_STEPS_MAX: usize = 4_096;
+
+/// How long folding in the WAL waits for readers.
+const COMPACT_WAIT: Duration = Duration::from_millis(200);
 
 /// What the writer is asked to do.
 pub(super) enum Command {
@@ -46,7 +56,14 @@ impl Writer {
         feed: mpsc::Sender<Vec<Committed>>,
         failed: Arc<OnceLock<String>>,
     ) -> Self {
-        Self { connection, options, clock, feed, failed, topics: HashMap::new() }
+        Self {
+            connection,
+            options,
+            clock,
+            feed,
+            failed,
+            topics: HashMap::new(),
+        }
     }
 
     /// Works until the queue is closed and empty.
@@ -56,15 +73,18 @@ impl Writer {
             let mut replies = Vec::new();
             let mut compactions = Vec::new();
             let mut next = Some(first);
+            let mut steps = 0;
             while let Some(command) = next {
                 match command {
                     Command::Append(append, reply) => {
+                        steps += append.steps.len();
                         appends.push(*append);
                         replies.push(reply);
                     }
                     Command::Compact(reply) => compactions.push(reply),
                 }
-                next = if appends.len() < GROUP_MAX { queue.try_recv().ok() } else { None };
+                let room = appends.len() < GROUP_MAX && steps < GROUP_STEPS_MAX;
+                next = if room { queue.try_recv().ok() } else { None };
             }
             if !appends.is_empty() {
                 self.commit(appends, replies);
@@ -112,8 +132,12 @@ impl Writer {
     fn apply(&mut self, appends: Vec<Append>) -> rusqlite::Result<(Outcomes, Vec<Committed>)> {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         let now = self.clock.now();
-        let mut group =
-            Group::new(&self.connection, &mut self.topics, now, self.options.topics_max);
+        let mut group = Group::new(
+            &self.connection,
+            &mut self.topics,
+            now,
+            self.options.topics_max,
+        );
         let mut outcomes = Vec::with_capacity(appends.len());
         for append in appends {
             outcomes.push(match group.apply(append) {
@@ -165,10 +189,16 @@ impl Writer {
     }
 
     fn compact(&self) -> Result<bool, ReadError> {
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
-            .map(|busy| busy == 0)
-            .map_err(|error| super::medium(&error))
+        let checkpoint = || {
+            // Appends wait meanwhile, so a long read is soon given way to.
+            self.connection.busy_timeout(COMPACT_WAIT)?;
+            let busy: i64 =
+                self.connection
+                    .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+            self.connection.busy_timeout(BUSY_TIMEOUT)?;
+            Ok(busy == 0)
+        };
+        checkpoint().map_err(|error: rusqlite::Error| read_error(&error))
     }
 }
 

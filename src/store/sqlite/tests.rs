@@ -1,0 +1,485 @@
+//! What is special to the embedded store: its file, its groups, its checks. The contract has a suite of its own.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use rusqlite::Connection;
+
+use super::rows::{OFFSET_MAX, row_key, sql};
+use super::*;
+use crate::clock::SystemClock;
+use crate::model::{ChangeKind, Epoch};
+use crate::store::{
+    AppendError, Appended, EntryFilter, EntryState, EntryWrite, Idempotency, NewTopic, Step,
+};
+
+mod backup;
+mod bytes;
+
+fn open(folder: &Path) -> Arc<SqliteStore> {
+    SqliteStore::open(folder, StoreOptions::default(), Arc::new(SystemClock)).expect("opens")
+}
+
+fn name(text: &str) -> TopicName {
+    TopicName::parse(text).expect("a topic name")
+}
+
+fn id(text: &str) -> EntryId {
+    EntryId::parse(text).expect("an entry id")
+}
+
+fn write(entry: &str, revision: u64, body: &str) -> EntryWrite {
+    EntryWrite {
+        id: id(entry),
+        revision,
+        doc: format!(r#"{{"id":"{entry}","revision":{revision},"body_html":"{body}"}}"#),
+        raw: format!(r#"{{"text":"{body}"}}"#),
+        key_event: false,
+        pinned: false,
+    }
+}
+
+fn publish(entry: &str, body: &str) -> Step {
+    Step::Publish(write(entry, 1, body))
+}
+
+fn retract(entry: &str) -> Step {
+    Step::Retract {
+        id: id(entry),
+        reason: None,
+        expect: None,
+    }
+}
+
+fn append(topic: &str, steps: Vec<Step>) -> Append {
+    Append {
+        topic: name(topic),
+        create: Some(NewTopic {
+            doc: "{}".into(),
+            raw: "{}".into(),
+            private: false,
+            epoch: Epoch::from_seed(7),
+        }),
+        steps,
+        idempotency: None,
+        actor: "desk".into(),
+    }
+}
+
+fn store(store: &SqliteStore, topic: &str, steps: Vec<Step>) -> Result<Appended, AppendError> {
+    store.append(append(topic, steps)).wait_blocking()
+}
+
+const ALL: ReadLimit = ReadLimit {
+    changes_max: 1_000,
+    bytes_max: usize::MAX,
+};
+
+fn kinds(store: &SqliteStore, topic: &str) -> Vec<(Offset, ChangeKind)> {
+    store
+        .read(&name(topic), 0, ALL)
+        .expect("reads")
+        .into_iter()
+        .map(|change| (change.offset, change.kind))
+        .collect()
+}
+
+/// Sends several appends so that the writer takes them as one group: it can't begin while the lock is held.
+fn as_one_group(
+    folder: &Path,
+    store: &SqliteStore,
+    appends: Vec<Append>,
+) -> Vec<Result<Appended, AppendError>> {
+    let blocker = Connection::open(folder.join(DATABASE_FILE)).expect("opens");
+    blocker.execute_batch("BEGIN IMMEDIATE").expect("locks");
+    // The first one makes the writer wait for the lock; the others queue behind it.
+    let first = store.append(Append {
+        idempotency: None,
+        ..append("first", vec![publish("first", "")])
+    });
+    let waiting: Vec<Receipt> = appends
+        .into_iter()
+        .map(|append| store.append(append))
+        .collect();
+    blocker.execute_batch("COMMIT").expect("unlocks");
+    first.wait_blocking().expect("stored");
+    waiting.into_iter().map(Receipt::wait_blocking).collect()
+}
+
+#[test]
+fn what_was_appended_is_there_after_a_reopen() {
+    let folder = tempfile::tempdir().expect("folder");
+    let first = open(folder.path());
+    let done = store(&first, "t", vec![publish("a", "x"), publish("b", "y")]).expect("stored");
+    assert_eq!(done.steps[1].offset, Some(2));
+    first.close();
+    assert!(
+        matches!(
+            store(&first, "t", vec![publish("c", "z")]),
+            Err(AppendError::NotStored(Refused::Failed(_)))
+        ),
+        "closed"
+    );
+    drop(first);
+
+    let second = open(folder.path());
+    let changes = second.read(&name("t"), 0, ALL).expect("reads");
+    assert_eq!(changes.len(), 2);
+    assert!(
+        changes[1].json.contains(r#""offset":2"#),
+        "{}",
+        changes[1].json
+    );
+    let done = store(&second, "t", vec![publish("c", "z")]).expect("stored");
+    assert_eq!(done.steps[0].offset, Some(3), "the head is read again");
+    assert_eq!(second.audit(&name("t"), 10).expect("audit").len(), 3);
+}
+
+#[test]
+fn a_refused_append_leaves_its_group_alone() {
+    let folder = tempfile::tempdir().expect("folder");
+    let it = open(folder.path());
+    let mut feed = it.take_feed().expect("feed");
+    store(&it, "t", vec![publish("a", "a1")]).expect("stored");
+    let outcomes = as_one_group(
+        folder.path(),
+        &it,
+        vec![
+            append("t", vec![publish("b", "b1")]),
+            // Half of each of these can be done.
+            append(
+                "t",
+                vec![publish("c", "c1"), retract("b"), publish("a", "twice")],
+            ),
+            append("new", vec![publish("n", "n1"), retract("nothing")]),
+            append("t", vec![publish("a", "twice")]),
+            append("t", vec![publish("d", "d1")]),
+        ],
+    );
+    assert!(outcomes[0].is_ok());
+    assert_eq!(
+        outcomes[1],
+        Err(AppendError::NotStored(Refused::EntryExists(id("a"))))
+    );
+    assert_eq!(
+        outcomes[2],
+        Err(AppendError::NotStored(Refused::NoEntry(id("nothing"))))
+    );
+    assert!(outcomes[3].is_err());
+    let last = outcomes[4].as_ref().expect("stored");
+    assert_eq!(
+        last.steps[0].offset,
+        Some(3),
+        "no hole where one was refused"
+    );
+
+    let published = ChangeKind::EntryPublished;
+    assert_eq!(
+        kinds(&it, "t"),
+        [(1, published), (2, published), (3, published)]
+    );
+    assert_eq!(it.topic(&name("new")), Ok(None));
+    assert_eq!(it.audit(&name("t"), 10).expect("audit").len(), 3);
+    it.close();
+    let mut fed = Vec::new();
+    while let Ok(batch) = feed.try_recv() {
+        fed.extend(batch.into_iter().filter(|change| change.topic == name("t")));
+    }
+    let offsets: Vec<Offset> = fed.iter().map(|change| change.change.offset).collect();
+    assert_eq!(offsets, [1, 2, 3]);
+    let b = &fed[1].change.json;
+    assert!(
+        b.contains("b1"),
+        "a refused retraction redacts nothing: {b}"
+    );
+}
+
+#[test]
+fn the_feed_never_carries_what_its_own_group_retracted() {
+    let folder = tempfile::tempdir().expect("folder");
+    let it = open(folder.path());
+    let mut feed = it.take_feed().expect("feed");
+    let outcomes = as_one_group(
+        folder.path(),
+        &it,
+        vec![
+            append("t", vec![publish("a", "secret-one"), publish("b", "stays")]),
+            append("t", vec![Step::Revise(write("a", 2, "secret-two"), 1)]),
+            append("t", vec![retract("a")]),
+        ],
+    );
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    it.close();
+    let mut fed = Vec::new();
+    while let Ok(batch) = feed.try_recv() {
+        fed.extend(batch.into_iter().filter(|change| change.topic == name("t")));
+    }
+    let fed: Vec<StoredChange> = fed.into_iter().map(|committed| committed.change).collect();
+    assert_eq!(
+        fed,
+        it.read(&name("t"), 0, ALL).expect("reads"),
+        "equal bytes"
+    );
+    let seen: Vec<ChangeKind> = fed.iter().map(|change| change.kind).collect();
+    assert_eq!(
+        seen,
+        [
+            ChangeKind::EntryRedacted,
+            ChangeKind::EntryPublished,
+            ChangeKind::EntryRedacted,
+            ChangeKind::EntryRetracted
+        ]
+    );
+    assert!(fed.iter().all(|change| !change.json.contains("secret")));
+}
+
+#[test]
+fn a_full_numbering_is_refused_and_nothing_is_stored() {
+    let folder = tempfile::tempdir().expect("folder");
+    let it = open(folder.path());
+    let until = Timestamp::UNIX_EPOCH;
+    store(
+        &it,
+        "t",
+        vec![publish("a", "x"), Step::Hold(write("h", 1, "x"), until)],
+    )
+    .expect("stored");
+    it.close();
+    drop(it);
+    let database = Connection::open(folder.path().join(DATABASE_FILE)).expect("opens");
+    database
+        .execute("UPDATE topic SET head = ?1", [sql(OFFSET_MAX - 1)])
+        .expect("moved");
+    drop(database);
+
+    let it = open(folder.path());
+    let last = store(&it, "t", vec![publish("b", "x")]).expect("the last one");
+    assert_eq!(last.steps[0].offset, Some(OFFSET_MAX));
+    for step in [publish("c", "x"), retract("b"), Step::Release(id("h"))] {
+        assert_eq!(
+            store(&it, "t", vec![step]),
+            Err(AppendError::NotStored(Refused::TopicFull(OFFSET_MAX)))
+        );
+    }
+    assert_eq!(
+        it.held(None, 10).expect("held").len(),
+        1,
+        "not dropped by half a release"
+    );
+    assert_eq!(it.failed(), None);
+    store(&it, "other", vec![publish("c", "x")]).expect("other topics go on");
+}
+
+#[test]
+fn altered_bytes_are_corrupt_and_named() {
+    let folder = tempfile::tempdir().expect("folder");
+    let it = open(folder.path());
+    store(
+        &it,
+        "t",
+        (1..=5).map(|n| publish(&format!("e{n}"), "body")).collect(),
+    )
+    .expect("stored");
+    let database = Connection::open(folder.path().join(DATABASE_FILE)).expect("opens");
+    let key = row_key(1, 3);
+    let alter = |sql: &str| database.execute(sql, [key]).expect("altered");
+    let read = |after| it.read(&name("t"), after, ALL);
+    let corrupt = |outcome: Result<Vec<StoredChange>, ReadError>| match outcome {
+        Err(ReadError::Corrupt(what)) => what,
+        other => panic!("{other:?}"),
+    };
+
+    alter("UPDATE change SET json = replace(json, 'body', 'b0dy') WHERE key = ?1");
+    let what = corrupt(read(0));
+    assert!(what.contains("topic t, offset 3"), "{what}");
+    assert!(matches!(
+        it.entry(&name("t"), &id("e3")),
+        Err(ReadError::Corrupt(_))
+    ));
+    assert_eq!(read(3).expect("behind it").len(), 2);
+
+    alter("DELETE FROM change WHERE key = ?1");
+    let what = corrupt(read(2));
+    assert!(what.contains("topic t, offset 3"), "{what}");
+    assert!(matches!(
+        it.entry(&name("t"), &id("e3")),
+        Err(ReadError::Corrupt(_))
+    ));
+
+    database
+        .execute("DELETE FROM change WHERE key >= ?1", [row_key(1, 5)])
+        .expect("altered");
+    let what = corrupt(read(3));
+    assert!(
+        what.contains("topic t, offset 5"),
+        "the end is missing: {what}"
+    );
+}
+
+#[test]
+fn a_read_keeps_to_its_limits_but_gives_one() {
+    let folder = tempfile::tempdir().expect("folder");
+    let it = open(folder.path());
+    store(
+        &it,
+        "t",
+        (1..=5).map(|n| publish(&format!("e{n}"), "body")).collect(),
+    )
+    .expect("stored");
+    let count = |after, changes_max, bytes_max| {
+        let limit = ReadLimit {
+            changes_max,
+            bytes_max,
+        };
+        it.read(&name("t"), after, limit).expect("reads").len()
+    };
+    let size = it.read(&name("t"), 0, ALL).expect("reads")[0].json.len();
+    assert_eq!(count(0, 2, usize::MAX), 2);
+    assert_eq!(count(0, 10, 1), 1);
+    assert_eq!(count(0, 10, 2 * size), 2);
+    assert_eq!(count(0, usize::MAX, usize::MAX), 5);
+    assert_eq!(count(5, 10, usize::MAX), 0);
+    assert_eq!(count(u64::MAX, 10, usize::MAX), 0);
+}
+
+#[test]
+fn filters_find_what_stands_and_pages_fit_together() {
+    let folder = tempfile::tempdir().expect("folder");
+    let it = open(folder.path());
+    let steps = (1..=9)
+        .map(|n| {
+            let mut write = write(&format!("e{n}"), 1, "body");
+            write.key_event = n % 2 == 0;
+            write.pinned = n == 5;
+            Step::Publish(write)
+        })
+        .collect();
+    store(&it, "t", steps).expect("stored");
+    store(&it, "u", vec![publish("other", "body")]).expect("stored");
+    store(&it, "t", vec![retract("e4")]).expect("stored");
+    let page = |before, limit, filter| {
+        let query = EntryQuery {
+            before,
+            limit,
+            filter,
+        };
+        let page = it
+            .entries(&name("t"), &query)
+            .expect("reads")
+            .expect("topic");
+        assert_eq!(page.topic.head, 10);
+        let ids: Vec<String> = page
+            .entries
+            .iter()
+            .map(|entry| entry.id.as_str().to_owned())
+            .collect();
+        (ids.join(" "), page.more)
+    };
+    assert_eq!(
+        page(None, 4, EntryFilter::All),
+        ("e9 e8 e7 e6".into(), true)
+    );
+    assert_eq!(
+        page(Some(6), 5, EntryFilter::All),
+        ("e5 e4 e3 e2 e1".into(), false)
+    );
+    assert_eq!(
+        page(None, 9, EntryFilter::KeyEvents),
+        ("e8 e6 e2".into(), false)
+    );
+    assert_eq!(
+        page(Some(8), 1, EntryFilter::KeyEvents),
+        ("e6".into(), true)
+    );
+    assert_eq!(page(None, 9, EntryFilter::Pinned), ("e5".into(), false));
+    assert_eq!(page(Some(0), 9, EntryFilter::All), (String::new(), false));
+    let tombstone = it
+        .entry(&name("t"), &id("e4"))
+        .expect("reads")
+        .expect("there");
+    assert!(matches!(
+        tombstone.state,
+        EntryState::Retracted {
+            first: 4,
+            last: 10,
+            ..
+        }
+    ));
+    assert_eq!(tombstone.raw, "");
+}
+
+#[test]
+fn a_key_holds_across_a_reopen() {
+    let folder = tempfile::tempdir().expect("folder");
+    let with_key = |request| Append {
+        idempotency: Some(Idempotency {
+            key: "k".into(),
+            request: [request; 32],
+        }),
+        ..append("t", vec![publish("a", "x")])
+    };
+    let it = open(folder.path());
+    let first = it.append(with_key(1)).wait_blocking().expect("stored");
+    drop(it);
+    let it = open(folder.path());
+    let again = it.append(with_key(1)).wait_blocking().expect("remembered");
+    assert!(again.replayed);
+    assert_eq!(again.steps, first.steps);
+    assert_eq!(
+        it.append(with_key(2)).wait_blocking(),
+        Err(AppendError::NotStored(Refused::KeyReused))
+    );
+    let remembered = it
+        .remembered(&name("t"), "k")
+        .expect("reads")
+        .expect("there");
+    assert_eq!(
+        (remembered.request, remembered.steps),
+        ([1; 32], first.steps)
+    );
+    assert_eq!(kinds(&it, "t").len(), 1);
+}
+
+#[test]
+fn a_folder_in_use_is_refused() {
+    let folder = tempfile::tempdir().expect("folder");
+    let _first = open(folder.path());
+    let second = SqliteStore::open(
+        folder.path(),
+        StoreOptions::default(),
+        Arc::new(SystemClock),
+    );
+    assert!(matches!(second.err(), Some(OpenError::InUse(_))));
+}
+
+#[test]
+fn a_full_queue_is_busy_and_closing_needs_no_reader_of_the_feed() {
+    let folder = tempfile::tempdir().expect("folder");
+    let options = StoreOptions {
+        queue_max: 2,
+        feed_batches_max: 1,
+        ..StoreOptions::default()
+    };
+    let it = SqliteStore::open(folder.path(), options, Arc::new(SystemClock)).expect("opens");
+    let blocker = Connection::open(folder.path().join(DATABASE_FILE)).expect("opens");
+    blocker.execute_batch("BEGIN IMMEDIATE").expect("locks");
+    // The writer holds some of them at the lock; the queue two more.
+    let receipts: Vec<Receipt> = (0..8)
+        .map(|n| it.append(append("t", vec![publish(&format!("e{n}"), "x")])))
+        .collect();
+    blocker.execute_batch("COMMIT").expect("unlocks");
+    let closing = Arc::clone(&it);
+    let closed = std::thread::spawn(move || closing.close());
+    let outcomes: Vec<_> = receipts.into_iter().map(Receipt::wait_blocking).collect();
+    closed.join().expect("closed");
+    let stored = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    let busy = AppendError::NotStored(Refused::Busy(2));
+    let refused = outcomes
+        .iter()
+        .filter(|outcome| outcome.as_ref() == Err(&busy))
+        .count();
+    assert_eq!(stored + refused, 8, "{outcomes:?}");
+    assert!(stored >= 2 && refused >= 1, "{outcomes:?}");
+    assert_eq!(kinds(&it, "t").len(), stored);
+}

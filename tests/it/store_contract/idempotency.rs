@@ -1,0 +1,190 @@
+//! Cases about idempotency keys: one key, one answer, for the life of the topic.
+
+use std::sync::Barrier;
+
+use tenbells::store::{Appended, Refused, Remembered};
+
+use super::fixture::{Fixture, close_and_drain, start};
+use super::steps::{
+    Status, append, append_existing, hold, id, keyed, new_topic, publish, refused, retract, stored,
+    topic, update_topic,
+};
+use super::view::{outline, view};
+
+pub fn a_repetition_gets_the_first_answer<F: Fixture>() {
+    let fixture = F::new();
+    let store = fixture.store();
+    let steps = || {
+        vec![
+            publish("a", "one"),
+            hold("h", "later", start()),
+            update_topic("t", 1, Status::Live),
+        ]
+    };
+    let first = stored(store, keyed(append("t", steps()), "k", 1));
+    assert!(!first.replayed);
+    let before = view(store, &["k"]);
+    for _ in 0..3 {
+        let again = stored(store, keyed(append("t", steps()), "k", 1));
+        assert_eq!(
+            again,
+            Appended {
+                replayed: true,
+                ..first.clone()
+            }
+        );
+    }
+    // The store compares the fingerprint alone: a retry may carry an id that was made anew.
+    let retry = keyed(append_existing("t", vec![publish("b", "one")]), "k", 1);
+    assert_eq!(stored(store, retry).steps, first.steps);
+    assert_eq!(view(store, &["k"]), before);
+    let remembered = Remembered {
+        request: [1; 32],
+        steps: first.steps,
+        epoch: first.epoch,
+    };
+    assert_eq!(store.remembered(&topic("t"), "k"), Ok(Some(remembered)));
+}
+
+pub fn a_key_stands_for_one_request<F: Fixture>() {
+    let fixture = F::new();
+    let store = fixture.store();
+    stored(store, keyed(append("t", vec![publish("a", "one")]), "k", 1));
+    let before = view(store, &["k"]);
+    let other = keyed(append("t", vec![publish("b", "two")]), "k", 2);
+    assert_eq!(refused(store, other.clone()), Refused::KeyReused);
+    assert_eq!(refused(store, other), Refused::KeyReused);
+    assert_eq!(view(store, &["k"]), before);
+    // Keys are compared to the last byte.
+    for (key, entry) in [
+        ("K", "b"),
+        ("k ", "c"),
+        ("", "d"),
+        ("k\u{0}", "e"),
+        ("ключ – 🔔", "f"),
+    ] {
+        let appended = stored(store, keyed(append("t", vec![publish(entry, "x")]), key, 2));
+        assert!(!appended.replayed, "{key:?}");
+        assert!(
+            stored(store, keyed(append("t", Vec::new()), key, 2)).replayed,
+            "{key:?}"
+        );
+    }
+}
+
+pub fn the_key_is_looked_at_first<F: Fixture>() {
+    let fixture = F::new();
+    let store = fixture.store();
+    let first = || keyed(append("t", vec![publish("a", "one")]), "k", 1);
+    stored(store, first());
+    stored(
+        store,
+        append("t", vec![update_topic("t", 1, Status::Ended)]),
+    );
+    // The topic has ended and the entry exists, and yet the answer is the first one.
+    assert!(stored(store, first()).replayed);
+    assert_eq!(
+        refused(store, keyed(append("t", vec![publish("b", "x")]), "k", 2)),
+        Refused::KeyReused
+    );
+    let fresh = keyed(append("t", vec![publish("a", "one")]), "k2", 1);
+    assert_eq!(refused(store, fresh), Refused::TopicEnded);
+}
+
+pub fn a_refused_append_remembers_nothing<F: Fixture>() {
+    let fixture = F::new();
+    let store = fixture.store();
+    refused(store, keyed(append("t", vec![retract("never")]), "k", 1));
+    assert_eq!(store.remembered(&topic("t"), "k"), Ok(None));
+    stored(store, append("t", vec![publish("a", "one")]));
+    let bad = keyed(
+        append("t", vec![publish("b", "x"), publish("a", "in use")]),
+        "k",
+        1,
+    );
+    assert_eq!(refused(store, bad), Refused::EntryExists(id("a")));
+    assert_eq!(store.remembered(&topic("t"), "k"), Ok(None));
+    // The key is free for another request, and that one is remembered.
+    let good = || keyed(append("t", vec![publish("b", "two")]), "k", 2);
+    assert!(!stored(store, good()).replayed);
+    assert!(stored(store, good()).replayed);
+}
+
+pub fn keys_belong_to_their_topic<F: Fixture>() {
+    let fixture = F::new();
+    let store = fixture.store();
+    for (name, request) in [("t", 1), ("u", 2)] {
+        let appended = stored(
+            store,
+            keyed(append(name, vec![publish("a", name)]), "k", request),
+        );
+        assert!(!appended.replayed);
+        assert_eq!(appended.epoch, new_topic(name).epoch);
+    }
+    let missing = keyed(append_existing("v", vec![publish("a", "x")]), "k", 1);
+    assert_eq!(refused(store, missing), Refused::NoTopic);
+    for (name, request) in [("t", 1), ("u", 2)] {
+        let again = stored(store, keyed(append(name, Vec::new()), "k", request));
+        assert_eq!((again.replayed, again.epoch), (true, new_topic(name).epoch));
+    }
+}
+
+pub fn racing_repetitions_store_once<F: Fixture>() {
+    const THREADS: usize = 8;
+    const ROUNDS: usize = 10;
+    let fixture = F::new();
+    let feed = fixture.store().take_feed().expect("the feed");
+    let store = fixture.store();
+    for round in 0..ROUNDS {
+        let barrier = Barrier::new(THREADS);
+        let answers: Vec<Appended> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS)
+                .map(|thread| {
+                    let barrier = &barrier;
+                    scope.spawn(move || {
+                        // Every publisher made its own id, as a server does for a request without one.
+                        let entry = format!("e{round}-{thread}");
+                        let append = append("t", vec![publish(&entry, "x")]);
+                        barrier.wait();
+                        stored(store, keyed(append, &format!("k{round}"), 1))
+                    })
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().expect("a publisher"))
+                .collect()
+        });
+        assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1);
+        for answer in &answers {
+            assert_eq!(answer.steps, answers[0].steps);
+            assert_eq!(answer.steps[0].offset, Some(round as u64 + 1));
+        }
+    }
+    assert_eq!(outline(store, "t").len(), ROUNDS);
+    assert_eq!(
+        store.audit(&topic("t"), 1_000).expect("audit").len(),
+        ROUNDS
+    );
+    assert_eq!(close_and_drain(fixture, feed).len(), ROUNDS);
+}
+
+pub fn the_answer_outlives_the_entry<F: Fixture>() {
+    let fixture = F::new();
+    let store = fixture.store();
+    let first = || keyed(append("t", vec![publish("a", "SECRET")]), "k", 1);
+    let answer = stored(store, first());
+    stored(store, append("t", vec![retract("a")]));
+    let again = stored(store, first());
+    assert_eq!(
+        again,
+        Appended {
+            replayed: true,
+            ..answer
+        }
+    );
+    assert_eq!(
+        outline(store, "t"),
+        ["entry.redacted a", "entry.retracted a"]
+    );
+}
