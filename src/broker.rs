@@ -25,7 +25,7 @@ pub use cursor::{ResetReason, Start, resolve};
 pub use frame::Frame;
 pub use page::{PAGE_CHANGES, Page};
 pub use publish::{Published, Retracted, WriteError, WriteRequest};
-pub use read::{Changes, EntryAnswer, Snapshot, entry_with_text};
+pub use read::{Answer, Changes, EntryAnswer, Snapshot, entry_with_text};
 pub use topics::TopicAnswer;
 
 use self::page::Pages;

@@ -227,6 +227,8 @@ pub struct Appended {
     pub steps: Vec<StepDone>,
     /// Whether all of it is the answer to an earlier append, and nothing was stored.
     pub replayed: bool,
+    /// Indices of the steps that are the answer to an earlier publish of the same entry: for them nothing was stored.
+    pub earlier: Vec<usize>,
 }
 
 /// What became of one step.
@@ -236,8 +238,6 @@ pub struct StepDone {
     pub entry: Option<EntryId>,
     /// The offset of the change; none for what is held.
     pub offset: Option<Offset>,
-    /// Whether this is the answer to an earlier step, and nothing was stored.
-    pub replayed: bool,
 }
 
 /// What a key was answered with.
@@ -521,7 +521,30 @@ impl Receipt {
     }
 }
 
+impl EntryWrite {
+    /// What makes a repetition of this publish recognisable, where the publisher chose the id.
+    pub fn idempotency(&self) -> Option<Idempotency> {
+        self.request.map(|request| Idempotency {
+            key: entry_key(&self.id),
+            request,
+        })
+    }
+}
+
+/// The idempotency key that stands for an id of the publisher's own.
+pub fn entry_key(id: &EntryId) -> String {
+    format!("id:{id}")
+}
+
 impl Step {
+    /// What makes a repetition of this step recognisable.
+    pub fn idempotency(&self) -> Option<Idempotency> {
+        match self {
+            Self::Publish(write) | Self::Hold(write, _) => write.idempotency(),
+            _ => None,
+        }
+    }
+
     /// The name of the step in the audit trail.
     pub fn name(&self) -> &'static str {
         match self {

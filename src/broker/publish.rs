@@ -158,8 +158,8 @@ impl Broker {
         };
         let appended = self.store().append(append).wait().await?;
         let mut published = Vec::with_capacity(entries.len());
-        for (entry, done) in entries.iter().zip(&appended.steps) {
-            published.push(if done.replayed {
+        for (index, (entry, done)) in entries.iter().zip(&appended.steps).enumerate() {
+            published.push(if appended.earlier.contains(&index) {
                 self.replayed(topic, done, &appended).await?
             } else {
                 Published {
@@ -246,7 +246,7 @@ impl Broker {
                     let Some(done) = appended.steps.last() else {
                         continue;
                     };
-                    if done.replayed {
+                    if appended.replayed {
                         return self.replayed(topic, done, &appended).await;
                     }
                     return Ok(Published {
@@ -419,6 +419,7 @@ impl Broker {
             Some(known) if known.request != idempotency.request => Err(Refused::KeyReused.into()),
             Some(known) if !known.steps.is_empty() => Ok(Some(Appended {
                 epoch: known.epoch,
+                earlier: (0..known.steps.len()).collect(),
                 steps: known.steps,
                 replayed: true,
             })),

@@ -217,13 +217,14 @@ impl State {
             }
             (None, Some(new)) => Draft::of_new_topic(&append.topic, new, self.held_count, now),
         };
-        let steps = draft.run(&append)?;
+        let (steps, earlier) = draft.run(&append)?;
         let draft = draft.finish();
         self.held_count = draft.held_count;
         let appended = Appended {
             epoch: draft.topic.epoch.clone(),
+            replayed: !steps.is_empty() && earlier.len() == steps.len(),
             steps,
-            replayed: false,
+            earlier,
         };
         let committed = draft.committed();
         let log = self
@@ -244,6 +245,7 @@ fn replayed(first: Remembered, request: [u8; 32]) -> Result<(Appended, Vec<Commi
     }
     let appended = Appended {
         epoch: first.epoch,
+        earlier: (0..first.steps.len()).collect(),
         steps: first.steps,
         replayed: true,
     };

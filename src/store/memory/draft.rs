@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use super::log::{EntryRow, HeldRow, LoggedChange, LoggedRow, TopicLog};
 use crate::model::{ChangeBody, EntryId, Offset, TopicName, encode_change, millis};
 use crate::store::{
-    Append, AuditRecord, Committed, EntryWrite, NewTopic, Refused, Step, StepDone, StoredChange,
-    StoredTopic,
+    Append, AuditRecord, Committed, EntryWrite, Idempotency, NewTopic, Refused, Step, StepDone,
+    StoredChange, StoredTopic, entry_key,
 };
 
 /// An append in the making.
@@ -33,6 +33,8 @@ pub(super) struct Written {
     pub(super) entries: HashMap<EntryId, Option<EntryRow>>,
     /// One line for each step.
     pub(super) audit: Vec<AuditRecord>,
+    /// What is remembered of entries whose ids the publisher chose; none for one that is forgotten.
+    pub(super) keys: HashMap<String, Option<([u8; 32], Vec<StepDone>)>>,
     /// How many entries were ever held.
     pub(super) held_count: u64,
 }
@@ -70,9 +72,19 @@ impl<'a> Draft<'a> {
     }
 
     /// Does the steps in their order, up to the first that is refused.
-    pub(super) fn run(&mut self, append: &Append) -> Result<Vec<StepDone>, Refused> {
+    /// Answers each, with the indices of those that repeat an earlier publish.
+    pub(super) fn run(&mut self, append: &Append) -> Result<(Vec<StepDone>, Vec<usize>), Refused> {
         let mut done = Vec::with_capacity(append.steps.len());
-        for step in &append.steps {
+        let mut earlier = Vec::new();
+        for (index, step) in append.steps.iter().enumerate() {
+            let repeatable = step.idempotency();
+            if let Some(repeatable) = &repeatable
+                && let Some(first) = self.earlier(step, repeatable)?
+            {
+                earlier.push(index);
+                done.push(first);
+                continue;
+            }
             let offset = self.step(step)?;
             let entry = step.entry().cloned();
             self.written.audit.push(AuditRecord {
@@ -82,9 +94,32 @@ impl<'a> Draft<'a> {
                 entry: entry.clone(),
                 offset,
             });
-            done.push(StepDone { entry, offset });
+            let step_done = StepDone { entry, offset };
+            if let Some(repeatable) = repeatable {
+                let answer = Some((repeatable.request, vec![step_done.clone()]));
+                self.written.keys.insert(repeatable.key, answer);
+            }
+            done.push(step_done);
         }
-        Ok(done)
+        Ok((done, earlier))
+    }
+
+    /// The answer to an earlier publish of the same entry, where the publisher chose its id.
+    fn earlier(&self, step: &Step, repeatable: &Idempotency) -> Result<Option<StepDone>, Refused> {
+        let known = match self.written.keys.get(&repeatable.key) {
+            Some(known) => known.clone(),
+            None => self
+                .base
+                .and_then(|log| log.remembered(&repeatable.key))
+                .map(|known| (known.request, known.steps)),
+        };
+        match known {
+            Some((request, steps)) if request == repeatable.request => Ok(steps.into_iter().next()),
+            Some(_) => Err(step
+                .entry()
+                .map_or(Refused::KeyReused, |id| Refused::EntryExists(id.clone()))),
+            None => Ok(None),
+        }
     }
 
     pub(super) fn finish(self) -> Written {
@@ -120,6 +155,7 @@ impl<'a> Draft<'a> {
             Step::DropHeld { id, expect } => {
                 self.held(id, *expect)?;
                 self.written.entries.insert(id.clone(), None);
+                self.written.keys.insert(entry_key(id), None);
                 Ok(None)
             }
             Step::Topic {
@@ -306,6 +342,7 @@ impl Written {
             redacted: Vec::new(),
             entries: HashMap::new(),
             audit: Vec::new(),
+            keys: HashMap::new(),
             held_count,
         }
     }

@@ -92,6 +92,12 @@ impl TopicLog {
                 None => self.entries.remove(&id),
             };
         }
+        for (key, answer) in written.keys {
+            match answer {
+                Some(answer) => self.keys.insert(key, answer),
+                None => self.keys.remove(&key),
+            };
+        }
         self.audit.extend(written.audit);
         self.topic = written.topic;
     }

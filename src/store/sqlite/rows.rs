@@ -284,6 +284,7 @@ pub(super) fn held(
                     pinned: row.get(3)?,
                     doc: row.get(4)?,
                     raw: row.get(5)?,
+                    request: None,
                 },
             })
         })
@@ -303,6 +304,17 @@ pub(super) fn idempotency(
             Ok((row.get(0)?, answer))
         })
         .optional()
+}
+
+pub(super) fn forget_key(
+    connection: &Connection,
+    topic_id: i64,
+    key: &str,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM idempotency WHERE key = ?1")?
+        .execute([idempotency_key(topic_id, key)])
+        .map(drop)
 }
 
 /// The key under which an idempotency row is kept: topic number and a fingerprint of the caller's key.

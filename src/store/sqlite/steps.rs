@@ -150,13 +150,24 @@ impl<'a> Group<'a> {
             )?,
         };
         let mut done = Vec::with_capacity(append.steps.len());
-        for step in &append.steps {
+        let mut earlier = Vec::new();
+        for (index, step) in append.steps.iter().enumerate() {
+            let repeatable = step.idempotency();
+            if let Some(repeatable) = &repeatable
+                && let Some(first) = self.earlier(&row, step, repeatable)?
+            {
+                earlier.push(index);
+                done.push(first);
+                continue;
+            }
             let offset = self.step(&append.topic, &mut row, step)?;
             self.audit(&mut row, &append.actor, step, offset)?;
-            done.push(StepDone {
-                entry: step.entry().cloned(),
-                offset,
-            });
+            let entry = step.entry().cloned();
+            let step_done = StepDone { entry, offset };
+            if let Some(repeatable) = &repeatable {
+                self.remember(row.id, repeatable, std::slice::from_ref(&step_done))?;
+            }
+            done.push(step_done);
         }
         if let Some(idempotency) = &append.idempotency {
             self.remember(row.id, idempotency, &done)?;
@@ -165,8 +176,9 @@ impl<'a> Group<'a> {
         self.topics.insert(append.topic, row);
         Ok(Appended {
             epoch,
+            replayed: !done.is_empty() && earlier.len() == done.len(),
             steps: done,
-            replayed: false,
+            earlier,
         })
     }
 
@@ -285,9 +297,27 @@ impl<'a> Group<'a> {
             Some((request, _)) if request != idempotency.request => Err(Refused::KeyReused.into()),
             Some((_, steps)) => Ok(Some(Appended {
                 epoch: row.epoch.clone(),
+                earlier: (0..steps.len()).collect(),
                 steps,
                 replayed: true,
             })),
+            None => Ok(None),
+        }
+    }
+
+    /// The answer to an earlier publish of the same entry, where the publisher chose its id.
+    fn earlier(
+        &self,
+        row: &TopicRow,
+        step: &Step,
+        repeatable: &Idempotency,
+    ) -> Outcome<Option<StepDone>> {
+        match rows::idempotency(self.connection, row.id, &repeatable.key)? {
+            Some((request, steps)) if request == repeatable.request => Ok(steps.into_iter().next()),
+            Some(_) => match step.entry() {
+                Some(id) => Err(Refused::EntryExists(id.clone()).into()),
+                None => Err(Refused::KeyReused.into()),
+            },
             None => Ok(None),
         }
     }

@@ -37,6 +37,7 @@ fn write(entry: &str, revision: u64, body: &str) -> EntryWrite {
         raw: format!(r#"{{"text":"{body}"}}"#),
         key_event: false,
         pinned: false,
+        request: None,
     }
 }
 

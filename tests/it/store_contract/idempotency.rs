@@ -2,12 +2,12 @@
 
 use std::sync::Barrier;
 
-use tenbells::store::{Appended, Refused, Remembered};
+use tenbells::store::{Appended, EntryWrite, Refused, Remembered, Step};
 
 use super::fixture::{Fixture, close_and_drain, start};
 use super::steps::{
-    Status, append, append_existing, hold, id, keyed, new_topic, publish, refused, retract, stored,
-    topic, update_topic,
+    Status, append, append_existing, drop_held, hold, id, keyed, new_topic, publish, refused,
+    retract, stored, topic, update_topic, write,
 };
 use super::view::{outline, view};
 
@@ -30,6 +30,7 @@ pub fn a_repetition_gets_the_first_answer<F: Fixture>() {
             again,
             Appended {
                 replayed: true,
+                earlier: (0..first.steps.len()).collect(),
                 ..first.clone()
             }
         );
@@ -180,6 +181,7 @@ pub fn the_answer_outlives_the_entry<F: Fixture>() {
         again,
         Appended {
             replayed: true,
+            earlier: (0..answer.steps.len()).collect(),
             ..answer
         }
     );
@@ -187,4 +189,52 @@ pub fn the_answer_outlives_the_entry<F: Fixture>() {
         outline(store, "t"),
         ["entry.redacted a", "entry.retracted a"]
     );
+}
+
+pub fn an_id_of_the_publishers_own_stands_for_its_content<F: Fixture>() {
+    let fixture = F::new();
+    let store = fixture.store();
+    let first = stored(
+        store,
+        append("t", vec![own("a", "one", 1), own("b", "two", 2)]),
+    );
+    assert_eq!(first.earlier, Vec::<usize>::new());
+    stored(store, append_existing("t", vec![retract("a")]));
+    // A batch that has grown stores what is new and answers what it knows, the retracted entry as well.
+    let grown = vec![own("a", "one", 1), own("c", "three", 3), own("b", "two", 2)];
+    let again = stored(store, append_existing("t", grown.clone()));
+    assert_eq!((again.replayed, again.earlier.clone()), (false, vec![0, 2]));
+    assert_eq!(again.steps[0], first.steps[0]);
+    assert_eq!(again.steps[2], first.steps[1]);
+    assert_eq!(again.steps[1].offset, Some(4));
+    let before = view(store, &[]);
+    let whole = stored(store, append_existing("t", grown));
+    assert_eq!((whole.replayed, whole.earlier), (true, vec![0, 1, 2]));
+    // Other content under a known id refuses the whole append.
+    let other = append_existing("t", vec![own("d", "four", 4), own("b", "other", 5)]);
+    assert_eq!(refused(store, other), Refused::EntryExists(id("b")));
+    assert_eq!(view(store, &[]), before);
+}
+
+pub fn a_dropped_hold_frees_its_id<F: Fixture>() {
+    let fixture = F::new();
+    let store = fixture.store();
+    let held = || match own("h", "later", 7) {
+        Step::Publish(write) => Step::Hold(write, start()),
+        other => other,
+    };
+    stored(store, append("t", vec![held()]));
+    let again = stored(store, append_existing("t", vec![held()]));
+    assert!(again.replayed);
+    stored(store, append_existing("t", vec![drop_held("h", None)]));
+    let anew = stored(store, append_existing("t", vec![own("h", "now", 8)]));
+    assert_eq!((anew.replayed, anew.steps[0].offset), (false, Some(1)));
+}
+
+/// A publish under an id that the publisher chose.
+fn own(entry: &str, text: &str, request: u8) -> Step {
+    Step::Publish(EntryWrite {
+        request: Some([request; 32]),
+        ..write(entry, 1, text)
+    })
 }

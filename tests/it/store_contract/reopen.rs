@@ -63,6 +63,7 @@ pub fn a_key_is_remembered_after_a_reopen<F: Fixture>() {
         stored(store, first()),
         Appended {
             replayed: true,
+            earlier: (0..answer.steps.len()).collect(),
             ..answer
         }
     );

@@ -41,6 +41,7 @@ pub fn write(entry: &str, revision: u64, text: &str) -> EntryWrite {
         raw: serde_json::json!({ "text": text }).to_string(),
         key_event: false,
         pinned: false,
+        request: None,
     }
 }
 

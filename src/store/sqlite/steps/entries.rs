@@ -11,7 +11,7 @@ use crate::model::{ChangeBody, ChangeKind, EntryId, Offset, TopicName, encode_re
 use crate::store::sqlite::rows::{
     self, EntryRow, HeldRow, TopicRow, kind_code, row_key, sql, timestamp_of, unsql,
 };
-use crate::store::{EntryWrite, Refused};
+use crate::store::{EntryWrite, Refused, entry_key};
 
 impl Group<'_> {
     pub(super) fn publish(
@@ -90,7 +90,8 @@ impl Group<'_> {
         expect: Option<u64>,
     ) -> Outcome<()> {
         let held = self.held(row.id, id, expect)?;
-        Ok(rows::delete_held(self.connection, held.id)?)
+        rows::delete_held(self.connection, held.id)?;
+        Ok(rows::forget_key(self.connection, row.id, &entry_key(id))?)
     }
 
     pub(super) fn retract(
