@@ -1,0 +1,191 @@
+//! HTTP: the route table, and what its handlers share.
+//!
+//! Handlers translate: a request into a call of the broker, its answer into a response. What a change is, who gets it
+//! and when it is kept is decided behind them. Errors leave as problem documents (RFC 9457), all from [`problem`].
+
+mod admission;
+mod auth;
+mod body;
+mod entries;
+mod feeds;
+mod listener;
+mod ops;
+mod pages;
+mod problem;
+mod read;
+mod response;
+mod sse;
+mod topics;
+mod websocket;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::header::{
+    AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
+};
+use axum::http::{HeaderValue, Method};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+pub use admission::{Admission, AdmissionLimit, Admitted};
+pub use listener::{Listener, ListenerOptions};
+pub use ops::admin_router;
+
+use self::problem::Problem;
+use crate::broker::Broker;
+use crate::fanout::FanOut;
+use crate::keys::Keys;
+use crate::metrics::Metrics;
+use crate::protocol::Code;
+use crate::shutdown::Shutdown;
+
+/// Bounds and choices of the HTTP face.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// Longest body of a single write, in bytes.
+    pub body_bytes_max: usize,
+    /// Longest body of a batch, in bytes.
+    pub batch_bytes_max: usize,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// Longest long poll.
+    pub wait_max: Duration,
+    /// How often a silent event stream says something.
+    pub sse_heartbeat: Duration,
+    /// How soon a reader of an event stream reconnects.
+    pub sse_retry: Duration,
+    /// Origins whose pages may read, beside the broker's own; `*` is any.
+    pub origins: Vec<String>,
+    /// Whether a publisher may make a topic by its first publish.
+    pub auto_create: bool,
+    /// `https://host` for absolute links in feeds and pages; empty for relative ones.
+    pub public_url: String,
+}
+
+/// What handlers share.
+pub struct Http {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) fanout: Arc<FanOut>,
+    pub(crate) keys: Arc<dyn Keys>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) options: HttpOptions,
+    pub(crate) admission: Arc<Admission>,
+}
+
+type State = axum::extract::State<Arc<Http>>;
+
+impl Http {
+    /// What handlers share, put together.
+    pub fn new(
+        broker: Arc<Broker>,
+        fanout: Arc<FanOut>,
+        keys: Arc<dyn Keys>,
+        metrics: Arc<Metrics>,
+        shutdown: Shutdown,
+        options: HttpOptions,
+        admission: Arc<Admission>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            broker,
+            fanout,
+            keys,
+            metrics,
+            shutdown,
+            options,
+            admission,
+        })
+    }
+}
+
+/// The route table of the public listener.
+pub fn router(http: Arc<Http>) -> Router {
+    let cors = cors(&http.options.origins);
+    Router::new()
+        .route("/", get(pages::index))
+        .route("/t/{topic}", get(pages::page))
+        .route("/assets/{name}", get(pages::asset))
+        .route("/v1/ws", get(websocket::upgrade))
+        .route(
+            "/v1/topics/{topic}",
+            get(read::topic).put(topics::put).patch(topics::patch),
+        )
+        .route("/v1/topics/{topic}/end", post(topics::end))
+        .route("/v1/topics/{topic}/reopen", post(topics::reopen))
+        .route(
+            "/v1/topics/{topic}/entries",
+            get(read::entries).post(entries::publish),
+        )
+        .route("/v1/topics/{topic}/entries:batch", post(entries::batch))
+        .route(
+            "/v1/topics/{topic}/entries/{id}",
+            get(read::entry)
+                .patch(entries::revise)
+                .delete(entries::retract),
+        )
+        .route("/v1/topics/{topic}/changes", get(read::changes))
+        .route("/v1/topics/{topic}/audit", get(read::audit))
+        .route("/v1/topics/{topic}/stream", get(sse::stream))
+        .route("/v1/topics/{topic}/feed.atom", get(feeds::atom))
+        .route("/v1/topics/{topic}/feed.json", get(feeds::json))
+        .route("/v1/topics/{topic}/liveblog.jsonld", get(feeds::jsonld))
+        .fallback(|| async { Problem::new(Code::NotFound, "there is nothing at this path") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                Code::MethodNotAllowed,
+                "this path takes other methods: see the Allow header",
+            )
+        })
+        .layer(CatchPanicLayer::custom(|_| {
+            use axum::response::IntoResponse;
+            Problem::new(Code::Internal, "the request hit an error of the server").into_response()
+        }))
+        .layer(cors)
+        .layer(CompressionLayer::new())
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&http),
+            ops::measure,
+        ))
+        .with_state(http)
+}
+
+fn cors(origins: &[String]) -> CorsLayer {
+    let allowed = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(
+            origins
+                .iter()
+                .filter_map(|origin| HeaderValue::from_str(origin).ok()),
+        )
+    };
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
+        .allow_headers([
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            IF_MATCH,
+            IF_NONE_MATCH,
+            HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("last-event-id"),
+        ])
+        .expose_headers([
+            ETAG,
+            LOCATION,
+            RETRY_AFTER,
+            response::HEAD_HEADER,
+            response::REPLAYED_HEADER,
+        ])
+        .max_age(Duration::from_secs(600))
+}

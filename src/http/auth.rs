@@ -1,0 +1,189 @@
+//! Who calls, and whether they may: bearer keys, deny by default, hidden equal to absent.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, header};
+
+use super::Http;
+use super::problem::Problem;
+use crate::broker::{Channel, WriteRequest};
+use crate::keys::{Grant, Right};
+use crate::model::limits::IDEMPOTENCY_KEY_BYTES_MAX;
+use crate::model::{EntryId, TopicName};
+use crate::protocol::Code;
+
+impl Http {
+    /// The grant of the request's bearer key; none where it has no key.
+    ///
+    /// # Errors
+    /// `unauthorized` for a key that is not known: a wrong key never reads as no key.
+    pub(super) fn grant(&self, headers: &HeaderMap) -> Result<Option<Arc<Grant>>, Problem> {
+        let Some(value) = headers.get(header::AUTHORIZATION) else {
+            return Ok(None);
+        };
+        let token = value
+            .to_str()
+            .ok()
+            .and_then(|text| {
+                let (scheme, token) = text.split_once(' ')?;
+                scheme
+                    .eq_ignore_ascii_case("bearer")
+                    .then_some(token.trim())
+            })
+            .ok_or_else(|| {
+                Problem::new(Code::Unauthorized, "the Authorization header is Bearer KEY")
+            })?;
+        match self.keys.authenticate(token) {
+            Some(grant) => Ok(Some(grant)),
+            None => {
+                self.metrics.auth_failures.inc();
+                Err(Problem::new(
+                    Code::Unauthorized,
+                    "the key is not known, or it was revoked",
+                ))
+            }
+        }
+    }
+
+    /// The grant of a caller who has this right on this topic.
+    ///
+    /// # Errors
+    /// `unauthorized` without a key, `forbidden` with one that may not. Neither tells whether the topic exists.
+    pub(super) fn require(
+        &self,
+        headers: &HeaderMap,
+        right: Right,
+        topic: &TopicName,
+    ) -> Result<Arc<Grant>, Problem> {
+        let grant = self.grant(headers)?.ok_or_else(|| {
+            Problem::new(
+                Code::Unauthorized,
+                "this needs a key: Authorization: Bearer KEY",
+            )
+        })?;
+        if grant.may(right, topic) {
+            return Ok(grant);
+        }
+        let role = grant.role.as_str();
+        Err(Problem::new(
+            Code::Forbidden,
+            format!("a {role} key for other topics, or of too small a role, may not do this"),
+        ))
+    }
+
+    /// The topic, for a caller who may read it.
+    ///
+    /// # Errors
+    /// `topic_not_found` where it is not there, or private and not the caller's to know.
+    pub(super) async fn readable(
+        &self,
+        headers: &HeaderMap,
+        topic: &TopicName,
+    ) -> Result<(Arc<Channel>, Access), Problem> {
+        let grant = self.grant(headers)?;
+        let channel = self
+            .broker
+            .channel(topic)
+            .await?
+            .ok_or_else(Problem::topic_not_found)?;
+        let access = Access(grant);
+        if access.may_read(self, &channel) {
+            Ok((channel, access))
+        } else {
+            Err(Problem::topic_not_found())
+        }
+    }
+
+    /// What a write says of itself: who, and its idempotency key.
+    pub(super) fn write_request(
+        &self,
+        headers: &HeaderMap,
+        grant: &Grant,
+    ) -> Result<WriteRequest, Problem> {
+        Ok(WriteRequest {
+            actor: Arc::clone(&grant.id),
+            key: idempotency_key(headers)?,
+            may_create: self.options.auto_create,
+        })
+    }
+
+    /// Whether a page of this origin may read: the broker's own pages, those on the list, and callers that are no page.
+    pub(super) fn origin_allowed(&self, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers.get(header::ORIGIN) else {
+            return true;
+        };
+        let Ok(origin) = origin.to_str() else {
+            return false;
+        };
+        let listed = |allowed: &String| allowed == "*" || allowed == origin;
+        let own = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .is_some_and(|host| {
+                origin
+                    .split_once("://")
+                    .is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
+            });
+        own || self.options.origins.iter().any(listed)
+    }
+}
+
+/// What a reader may see, asked again whenever a topic can have become private.
+#[derive(Debug, Clone)]
+pub(super) struct Access(pub Option<Arc<Grant>>);
+
+impl Access {
+    /// Whether the topic is public, or the reader's key is good for it and still stands.
+    pub(super) fn may_read(&self, http: &Http, channel: &Channel) -> bool {
+        !channel.is_private()
+            || self.0.as_ref().is_some_and(|grant| {
+                grant.may(Right::Read, channel.name()) && http.keys.stands(grant)
+            })
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let bad = |detail: String| Problem::new(Code::InvalidParameter, detail);
+    let text = value
+        .to_str()
+        .map_err(|_| bad("the Idempotency-Key header has more than visible ASCII in it".into()))?;
+    if text.is_empty() || text.len() > IDEMPOTENCY_KEY_BYTES_MAX {
+        return Err(bad(format!(
+            "the Idempotency-Key header has {} bytes, allowed are 1 to {IDEMPOTENCY_KEY_BYTES_MAX}",
+            text.len()
+        )));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+/// The revision in `If-Match: "REVISION"`; `*` is any.
+pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    text.strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .and_then(|number| number.parse().ok())
+        .map(Some)
+        .ok_or_else(|| {
+            Problem::new(
+                Code::InvalidParameter,
+                "If-Match is a revision in quotes, such as \"3\"",
+            )
+        })
+}
+
+pub(super) fn topic_name(text: &str) -> Result<TopicName, Problem> {
+    TopicName::parse(text).map_err(|error| Problem::new(Code::InvalidTopic, error.to_string()))
+}
+
+pub(super) fn entry_id(text: &str) -> Result<EntryId, Problem> {
+    EntryId::parse(text).map_err(|error| Problem::new(Code::InvalidId, error.to_string()))
+}

@@ -1,0 +1,141 @@
+//! Writing entries over HTTP: publish, batch, revise, retract.
+
+use axum::body::Body;
+use axum::extract::{Path, State as Extract};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::State;
+use super::auth::{entry_id, if_match, topic_name};
+use super::problem::Problem;
+use super::response::{position_json, written};
+use crate::broker::Published;
+use crate::keys::Right;
+use crate::model::{EntryId, NewEntry, TopicName};
+
+/// `POST /v1/topics/{topic}/entries`
+pub(super) async fn publish(
+    Extract(http): State,
+    Path(topic): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let topic = topic_name(&topic)?;
+    let grant = http.require(&headers, Right::Publish, &topic)?;
+    let request = http.write_request(&headers, &grant)?;
+    let entry: NewEntry = http
+        .json(&headers, body, http.options.body_bytes_max)
+        .await?;
+    let published = http.broker.publish(&topic, entry, request).await?;
+    http.metrics.publishes.inc();
+    Ok(written(
+        StatusCode::CREATED,
+        answer(&published),
+        Some(&location(&topic, &published.id)),
+        published.replayed,
+    ))
+}
+
+/// `POST /v1/topics/{topic}/entries:batch`
+pub(super) async fn batch(
+    Extract(http): State,
+    Path(topic): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Batch {
+        entries: Vec<NewEntry>,
+    }
+    let topic = topic_name(&topic)?;
+    let grant = http.require(&headers, Right::Publish, &topic)?;
+    let request = http.write_request(&headers, &grant)?;
+    let batch: Batch = http
+        .json(&headers, body, http.options.batch_bytes_max)
+        .await?;
+    let published = http
+        .broker
+        .publish_batch(&topic, batch.entries, request)
+        .await?;
+    http.metrics.publishes.inc_by(published.len() as u64);
+    let answers: Vec<_> = published.iter().map(answer).collect();
+    let replayed = published.iter().all(|published| published.replayed);
+    Ok(written(
+        StatusCode::CREATED,
+        format!(r#"{{"entries":[{}]}}"#, answers.join(",")),
+        None,
+        replayed,
+    ))
+}
+
+/// `PATCH /v1/topics/{topic}/entries/{id}`
+pub(super) async fn revise(
+    Extract(http): State,
+    Path((topic, id)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let (topic, id) = (topic_name(&topic)?, entry_id(&id)?);
+    let grant = http.require(&headers, Right::Publish, &topic)?;
+    let request = http.write_request(&headers, &grant)?;
+    let expect = if_match(&headers)?;
+    let patch: Value = http
+        .json(&headers, body, http.options.body_bytes_max)
+        .await?;
+    let published = http
+        .broker
+        .revise(&topic, &id, patch, expect, request)
+        .await?;
+    http.metrics.revisions.inc();
+    Ok(written(
+        StatusCode::OK,
+        answer(&published),
+        None,
+        published.replayed,
+    ))
+}
+
+/// `DELETE /v1/topics/{topic}/entries/{id}`
+pub(super) async fn retract(
+    Extract(http): State,
+    Path((topic, id)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    #[derive(Deserialize, Default)]
+    #[serde(deny_unknown_fields)]
+    struct Retraction {
+        #[serde(default)]
+        reason: Option<String>,
+    }
+    let (topic, id) = (topic_name(&topic)?, entry_id(&id)?);
+    let grant = http.require(&headers, Right::Publish, &topic)?;
+    let request = http.write_request(&headers, &grant)?;
+    let expect = if_match(&headers)?;
+    let retraction: Retraction = http.json_or_default(&headers, body).await?;
+    let retracted = http
+        .broker
+        .retract(&topic, &id, retraction.reason, expect, request)
+        .await?;
+    http.metrics.retractions.inc();
+    let tombstone = serde_json::to_string(&retracted.tombstone).unwrap_or_default();
+    let position = position_json(retracted.position.as_ref());
+    Ok(written(
+        StatusCode::OK,
+        format!(r#"{{"tombstone":{tombstone},"position":{position}}}"#),
+        None,
+        retracted.replayed,
+    ))
+}
+
+fn answer(published: &Published) -> String {
+    let position = position_json(published.position.as_ref());
+    format!(r#"{{"entry":{},"position":{position}}}"#, published.json)
+}
+
+fn location(topic: &TopicName, id: &EntryId) -> String {
+    format!("/v1/topics/{topic}/entries/{id}")
+}

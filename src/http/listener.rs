@@ -1,0 +1,181 @@
+//! Our own accept loop on hyper: real header timeouts, a bounded read buffer, a cap on connections, a bounded drain.
+//!
+//! `axum::serve` has none of these. HTTP/1.1 only: the streams that matter are WebSockets and event streams, and
+//! hyper has no WebSocket over HTTP/2.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
+use tower::ServiceExt;
+
+use super::admission::{Admission, Admitted};
+use super::problem::jitter_s;
+use crate::shutdown::Shutdown;
+
+/// Bounds of a listener.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenerOptions {
+    /// How long a request's head may take to arrive, and how long a connection may be idle between requests.
+    pub header_timeout: Duration,
+    /// Most bytes of a request's head.
+    pub header_bytes_max: usize,
+    /// Most fields of a request's head.
+    pub headers_max: usize,
+    /// How long a write may make no progress.
+    pub stall_max: Duration,
+    /// How long open requests may take to finish once the server stops.
+    pub drain: Duration,
+}
+
+/// The byte stream of a connection, as hyper has it.
+pub(super) type Stream = TimeoutStream<TcpStream>;
+
+/// What a request knows of its connection.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    /// Where it comes from.
+    #[expect(dead_code, reason = "rate limits by address come with it")]
+    pub address: SocketAddr,
+    /// Keeps the connection counted; a WebSocket takes it along.
+    pub admitted: Arc<Admitted>,
+}
+
+/// A bound socket with what it serves.
+pub struct Listener {
+    listener: TcpListener,
+    router: Router,
+    admission: Arc<Admission>,
+    options: ListenerOptions,
+}
+
+impl Default for ListenerOptions {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(5),
+            header_bytes_max: 8 * 1024,
+            headers_max: 64,
+            stall_max: Duration::from_secs(60),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Listener {
+    /// Serves `router` on `listener` once it runs.
+    pub fn new(
+        listener: TcpListener,
+        router: Router,
+        admission: Arc<Admission>,
+        options: ListenerOptions,
+    ) -> Self {
+        Self {
+            listener,
+            router,
+            admission,
+            options,
+        }
+    }
+
+    /// Accepts until `shutdown`, then lets open requests finish within the drain time.
+    pub async fn run(self, shutdown: Shutdown) {
+        let mut connections = JoinSet::new();
+        loop {
+            let (stream, address) = tokio::select! {
+                () = shutdown.wait() => break,
+                accepted = self.listener.accept() => match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        // Out of descriptors, most likely: let some close before trying again.
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        continue;
+                    }
+                },
+                Some(_) = connections.join_next() => continue,
+            };
+            let Some(admitted) = self.admission.connection() else {
+                refuse(stream);
+                continue;
+            };
+            let peer = Peer {
+                address,
+                admitted: Arc::new(admitted),
+            };
+            connections.spawn(serve(
+                stream,
+                peer,
+                self.router.clone(),
+                self.options,
+                shutdown.clone(),
+            ));
+        }
+        drop(self.listener);
+        let finish = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.options.drain, finish).await.is_err() {
+            tracing::warn!(open = connections.len(), "connections were still open when the drain time was over");
+        }
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    peer: Peer,
+    router: Router,
+    options: ListenerOptions,
+    shutdown: Shutdown,
+) {
+    // Small answers go out at once; an error here only costs latency.
+    let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(options.stall_max));
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer.clone());
+        let router = router.clone();
+        async move { answer(router, request.map(Body::new)).await }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.header_timeout)
+        .max_buf_size(options.header_bytes_max)
+        .max_headers(options.headers_max)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.wait() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+async fn answer(router: Router, request: Request) -> Result<Response, Infallible> {
+    router.oneshot(request).await
+}
+
+/// Says 503 and closes, without reading a byte and without waiting.
+fn refuse(stream: TcpStream) {
+    let retry_after_s = jitter_s();
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: {retry_after_s}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    // A fresh socket takes so few bytes at once; if not, closing says enough.
+    let _ = stream.try_write(answer.as_bytes());
+}

@@ -1,0 +1,191 @@
+//! `GET /v1/topics/{topic}/stream`: server-sent events. The same topic, cursor and ring as the WebSocket engine, with
+//! a task per reader: the second path, which may cost more.
+//!
+//! Backpressure is the body's: what is behind the cursor is asked for only when the connection can take it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State as Extract};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior};
+
+use super::auth::{Access, topic_name};
+use super::problem::Problem;
+use super::read::{Query, resume_from};
+use super::{Admitted, Http, State};
+use crate::broker::{Channel, Presence, Start, resolve};
+use crate::model::Offset;
+use crate::protocol::{Code, sse_presence, sse_reset, sse_start};
+
+/// Most bytes that are put together for one write; one change always fits.
+const CHUNK_BYTES_MAX: usize = 16 * 1024;
+/// Most changes of one write.
+const CHUNK_CHANGES_MAX: usize = 64;
+/// How often readers are told how many they are, at most.
+const PRESENCE_EVERY: Duration = Duration::from_secs(5);
+
+struct Reader {
+    http: Arc<Http>,
+    channel: Arc<Channel>,
+    access: Access,
+    cursor: Offset,
+    first: Option<Bytes>,
+    head: watch::Receiver<Offset>,
+    heartbeat: Interval,
+    presence: Interval,
+    readers_told: u64,
+    _counted: Presence,
+    _admitted: Admitted,
+}
+
+/// Opens the stream.
+pub(super) async fn stream(
+    Extract(http): State,
+    Path(topic): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let topic = topic_name(&topic)?;
+    if !http.origin_allowed(&headers) {
+        return Err(Problem::new(
+            Code::OriginRefused,
+            "pages of this origin may not read here: the server's origins list has it not",
+        ));
+    }
+    let after = resume_from(&headers, &Query::parse(query.as_deref()))?;
+    let (channel, access) = http.readable(&headers, &topic).await?;
+    let admitted = http
+        .admission
+        .reader()
+        .ok_or_else(|| Problem::unavailable("as many readers as may be are here"))?;
+    let reader = Reader::new(http, channel, access, &after, admitted);
+    let mut response = Response::new(Body::from_stream(stream::unfold(
+        reader,
+        |mut reader| async move {
+            let chunk = reader.next().await?;
+            Some((Ok::<_, Infallible>(chunk), reader))
+        },
+    )));
+    let fields = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        // Proxies of the nginx family gather a response before passing it on, unless told not to.
+        (header::HeaderName::from_static("x-accel-buffering"), "no"),
+    ] {
+        fields.insert(name, HeaderValue::from_static(value));
+    }
+    Ok(response)
+}
+
+impl Reader {
+    fn new(
+        http: Arc<Http>,
+        channel: Arc<Channel>,
+        access: Access,
+        after: &crate::model::After,
+        admitted: Admitted,
+    ) -> Self {
+        let head = channel.watch_head();
+        let now = channel.head();
+        let retry = http.options.sse_retry;
+        let (cursor, first) = match resolve(after, channel.epoch(), now) {
+            Start::From(offset) => (offset, sse_start(&channel.epoch().at(offset), retry, now)),
+            Start::Reset(reason) => {
+                let position = channel.epoch().at(now);
+                let mut bytes = BytesMut::from(&sse_start(&position, retry, now)[..]);
+                bytes.extend_from_slice(&sse_reset(channel.name(), &position, reason.as_str()));
+                (now, bytes.freeze())
+            }
+        };
+        let ticking = |every| {
+            let mut interval = tokio::time::interval(every);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            interval.reset();
+            interval
+        };
+        Self {
+            heartbeat: ticking(http.options.sse_heartbeat),
+            presence: ticking(PRESENCE_EVERY),
+            readers_told: 0,
+            _counted: channel.enter(),
+            _admitted: admitted,
+            first: Some(first),
+            http,
+            channel,
+            access,
+            cursor,
+            head,
+        }
+    }
+
+    /// The next bytes; none ends the stream.
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        loop {
+            if !self.access.may_read(&self.http, &self.channel) {
+                return None;
+            }
+            self.head.borrow_and_update();
+            match self.behind_cursor().await {
+                Ok(Some(bytes)) => {
+                    self.heartbeat.reset();
+                    return Some(bytes);
+                }
+                Ok(None) => {}
+                Err(problem) => {
+                    // The reader comes back by itself and asks from its cursor.
+                    tracing::warn!(topic = %self.channel.name(), ?problem, "an event stream ends early");
+                    return None;
+                }
+            }
+            tokio::select! {
+                changed = self.head.changed() => changed.ok()?,
+                _ = self.heartbeat.tick() => return Some(Bytes::from_static(b": \n\n")),
+                _ = self.presence.tick() => {
+                    let readers = self.channel.readers();
+                    if readers != self.readers_told {
+                        self.readers_told = readers;
+                        return Some(sse_presence(self.channel.name(), readers));
+                    }
+                }
+                () = self.http.shutdown.wait() => return None,
+            }
+        }
+    }
+
+    async fn behind_cursor(&mut self) -> Result<Option<Bytes>, Problem> {
+        let frames = self
+            .http
+            .broker
+            .next(
+                &self.channel,
+                self.cursor,
+                CHUNK_CHANGES_MAX,
+                CHUNK_BYTES_MAX,
+            )
+            .await?;
+        let Some(last) = frames.last() else {
+            return Ok(None);
+        };
+        self.cursor = last.offset();
+        let epoch = self.channel.epoch();
+        if let [only] = frames.as_slice() {
+            return Ok(Some(only.sse(epoch).clone()));
+        }
+        let mut bytes = BytesMut::new();
+        for frame in &frames {
+            bytes.extend_from_slice(frame.sse(epoch));
+        }
+        Ok(Some(bytes.freeze()))
+    }
+}

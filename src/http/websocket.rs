@@ -1,0 +1,165 @@
+//! `GET /v1/ws`: the opening handshake (RFC 6455, section 4.2), then the socket leaves HTTP for the fan-out engine.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, Request, State as Extract};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use super::auth::topic_name;
+use super::listener::{Peer, Stream};
+use super::problem::Problem;
+use super::read::Query;
+use super::{Http, State};
+use crate::fanout::Hello;
+use crate::protocol::{CloseCode, Code, SUBPROTOCOL, close_frame};
+
+const ACCEPT: header::HeaderName = header::SEC_WEBSOCKET_ACCEPT;
+const PROTOCOL: header::HeaderName = header::SEC_WEBSOCKET_PROTOCOL;
+
+/// Answers the handshake and hands the socket over.
+pub(super) async fn upgrade(
+    Extract(http): State,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Result<Response, Problem> {
+    let headers = request.headers();
+    let accept = match accept_key(headers) {
+        Ok(accept) => accept,
+        Err(problem) => return Ok(upgrade_required(problem)),
+    };
+    let origin_allowed = http.origin_allowed(headers);
+    let grant = http.grant(headers)?;
+    let subscribe = first_subscribe(&Query::parse(query.as_deref()))?;
+    let speaks_ours = offers_subprotocol(headers);
+    if http.shutdown.is_triggered() {
+        return Err(Problem::unavailable("the server is draining"));
+    }
+    let reader = http
+        .admission
+        .reader()
+        .ok_or_else(|| Problem::unavailable("as many readers as may be are here"))?;
+    let connection = request
+        .extensions()
+        .get::<Peer>()
+        .map(|peer| Arc::clone(&peer.admitted));
+    let hello = Hello {
+        grant,
+        subscribe,
+        admission: Box::new((reader, connection)),
+    };
+    let upgrading = hyper::upgrade::on(request);
+    tokio::spawn(async move {
+        match upgrading.await {
+            Ok(upgraded) if origin_allowed => hand_over(&http, upgraded, hello),
+            Ok(upgraded) => refuse_origin(upgraded).await,
+            Err(error) => tracing::debug!(%error, "a WebSocket handshake did not finish"),
+        }
+    });
+    let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
+    let fields = response.headers_mut();
+    fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    fields.insert(ACCEPT, accept);
+    if speaks_ours {
+        fields.insert(PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    }
+    Ok(response)
+}
+
+fn hand_over(http: &Http, upgraded: Upgraded, hello: Hello) {
+    let Some((stream, left_over)) = take_socket(upgraded) else {
+        tracing::error!("an upgraded connection is not the listener's own kind of stream");
+        return;
+    };
+    match stream.into_std() {
+        Ok(stream) => http.fanout.adopt(stream, left_over, hello),
+        Err(error) => tracing::debug!(%error, "a WebSocket was gone before it was handed over"),
+    }
+}
+
+/// A browser's page can't read the status of a refused handshake; it can read a close code.
+async fn refuse_origin(upgraded: Upgraded) {
+    let Some((mut stream, _)) = take_socket(upgraded) else {
+        return;
+    };
+    let frame = close_frame(CloseCode::Origin, "this origin is not on the list");
+    // A peer that is gone needs no reason.
+    if stream.write_all(&frame).await.is_ok() {
+        let _ = stream.shutdown().await;
+    }
+}
+
+/// The bare socket, and what the peer has sent behind its handshake.
+fn take_socket(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
+    let parts = upgraded
+        .downcast::<TokioIo<std::pin::Pin<Box<Stream>>>>()
+        .ok()?;
+    let stream = std::pin::Pin::into_inner(parts.io.into_inner());
+    Some((stream.into_inner(), parts.read_buf))
+}
+
+fn first_subscribe(
+    query: &Query,
+) -> Result<Option<(crate::model::TopicName, crate::model::After)>, Problem> {
+    match query.get("topic") {
+        Some(topic) => Ok(Some((topic_name(topic)?, query.after()?))),
+        None if query.get("after").is_some() => Err(Problem::new(
+            Code::InvalidParameter,
+            "after goes with a topic: ?topic=T&after=POSITION",
+        )),
+        None => Ok(None),
+    }
+}
+
+fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, &'static str> {
+    let has = |name: header::HeaderName, word: &str| {
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|token| token.trim().eq_ignore_ascii_case(word))
+    };
+    if !has(header::CONNECTION, "upgrade") || !has(header::UPGRADE, "websocket") {
+        return Err("this path is a WebSocket: connect with ws:// or wss://");
+    }
+    if !has(header::SEC_WEBSOCKET_VERSION, "13") {
+        return Err("the WebSocket version is 13 (RFC 6455)");
+    }
+    let key = headers
+        .get(header::SEC_WEBSOCKET_KEY)
+        .map(HeaderValue::as_bytes)
+        // 16 bytes in base64 are 24 characters.
+        .filter(|key| key.len() == 24)
+        .ok_or("the Sec-WebSocket-Key header is 16 bytes in base64")?;
+    HeaderValue::from_str(&derive_accept_key(key)).map_err(|_| "the key is not ASCII")
+}
+
+fn upgrade_required(detail: &'static str) -> Response {
+    let mut response = Problem::new(Code::InvalidParameter, detail).into_response();
+    *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
+    let fields = response.headers_mut();
+    fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    fields.insert(
+        header::SEC_WEBSOCKET_VERSION,
+        HeaderValue::from_static("13"),
+    );
+    response
+}
+
+fn offers_subprotocol(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|offered| offered.trim() == SUBPROTOCOL)
+}
