@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod content;
 pub mod model;
+pub mod pages;
 pub mod store;
