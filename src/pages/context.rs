@@ -3,18 +3,19 @@
 //! Templates only place things. Which words a status has, whether a link may be followed, how a byline joins its
 //! names: that is decided here, and in live.js the same way for entries that come later.
 
+mod article;
+
+use std::cmp::Reverse;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::plain::{excerpt, text};
+use super::plain::excerpt;
 use super::{Item, View, title_of, web_url};
-use crate::model::{
-    Author, AuthorType, Entry, Position, Tombstone, Topic, TopicLink, TopicStatus, Verification,
-    Visibility, format_millis,
-};
+use crate::model::{Position, Topic, TopicLink, TopicStatus, Visibility, format_millis};
 
-/// Longest label in the list of key events, in characters, where an entry has no headline.
-const LABEL_CHARS_MAX: usize = 80;
+pub(super) use article::{Article, entry_title};
+
 /// Longest description in the page's metadata, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 200;
 
@@ -30,50 +31,6 @@ pub(super) struct Time {
 pub(super) struct Link {
     text: String,
     href: Option<String>,
-}
-
-/// One name of a byline, and what stands before it.
-#[derive(Serialize)]
-struct Name {
-    before: &'static str,
-    text: String,
-    href: Option<String>,
-    class: &'static str,
-}
-
-#[derive(Serialize)]
-struct Badge {
-    name: &'static str,
-    words: &'static str,
-}
-
-#[derive(Serialize)]
-struct SourceLine {
-    text: String,
-    href: Option<String>,
-    role: Option<String>,
-}
-
-/// An entry or a tombstone.
-#[derive(Serialize)]
-pub(super) struct Article {
-    id: String,
-    tombstone: bool,
-    at: Time,
-    reason: Option<String>,
-    order: i64,
-    headline: Option<String>,
-    key_label: Option<String>,
-    pinned: bool,
-    revision: u64,
-    updated: Option<Time>,
-    byline: Vec<Name>,
-    verification: Option<Badge>,
-    correction: Option<String>,
-    body_html: String,
-    sources: Vec<SourceLine>,
-    related: Vec<Link>,
-    tags: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -144,7 +101,8 @@ impl Page {
         let topic = view.topic;
         let is_live_page = view.newest.is_none();
         let (pinned, entries) = arrange(view, is_live_page);
-        let key_events = pinned.iter().chain(&entries).filter_map(KeyEvent::of);
+        let mut key_events: Vec<_> = pinned.iter().chain(&entries).collect();
+        key_events.sort_by_key(|article| Reverse(article.order));
         let ended = topic.status == TopicStatus::Ended;
         Self {
             lang: topic.language.clone().unwrap_or_else(|| "en".to_owned()),
@@ -161,7 +119,7 @@ impl Page {
             readers: view.readers.and_then(readers_words),
             summary_html: topic.summary_html.clone().filter(|html| !html.is_empty()),
             key_points: topic.key_points.clone(),
-            key_events: key_events.collect(),
+            key_events: key_events.into_iter().filter_map(KeyEvent::of).collect(),
             older: view.older.clone(),
             newest: view.newest.clone(),
             successor: topic
@@ -219,81 +177,6 @@ impl Index {
     }
 }
 
-impl Article {
-    pub(super) fn new(item: &Item) -> Self {
-        match item {
-            Item::Entry(entry) => Self::of_entry(entry),
-            Item::Tombstone(tombstone) => Self::of_tombstone(tombstone),
-        }
-    }
-
-    pub(super) fn of_entry(entry: &Entry) -> Self {
-        Self {
-            id: entry.id.to_string(),
-            tombstone: false,
-            at: Time::new(entry.published_at),
-            reason: None,
-            // When it got its place in the topic; live.js puts an entry that is no longer pinned back by it.
-            order: entry
-                .released_at
-                .map_or(entry.created_at, |at| at.max(entry.created_at))
-                .as_millisecond(),
-            headline: entry
-                .headline
-                .clone()
-                .filter(|headline| !headline.trim().is_empty()),
-            key_label: entry.key_event.then(|| label(entry)),
-            pinned: entry.pinned,
-            revision: entry.revision,
-            updated: (entry.revision > 1).then(|| Time::new(entry.updated_at)),
-            byline: byline(&entry.authors),
-            verification: entry.verification.map(Badge::of),
-            correction: entry.correction.as_ref().map(|c| c.note.clone()),
-            body_html: entry.body_html.clone(),
-            sources: entry
-                .sources
-                .iter()
-                .map(|source| SourceLine {
-                    text: source.name.clone(),
-                    href: source.url.as_deref().and_then(web_url).map(str::to_owned),
-                    role: source.role.clone(),
-                })
-                .collect(),
-            related: entry
-                .related_links
-                .iter()
-                .map(|link| Link {
-                    text: link.title.clone(),
-                    href: web_url(&link.url).map(str::to_owned),
-                })
-                .collect(),
-            tags: entry.tags.clone(),
-        }
-    }
-
-    fn of_tombstone(tombstone: &Tombstone) -> Self {
-        Self {
-            id: tombstone.id.to_string(),
-            tombstone: true,
-            at: Time::new(tombstone.retracted_at),
-            reason: tombstone.reason.clone(),
-            order: tombstone.retracted_at.as_millisecond(),
-            headline: None,
-            key_label: None,
-            pinned: false,
-            revision: 0,
-            updated: None,
-            byline: Vec::new(),
-            verification: None,
-            correction: None,
-            body_html: String::new(),
-            sources: Vec::new(),
-            related: Vec::new(),
-            tags: Vec::new(),
-        }
-    }
-}
-
 impl KeyEvent {
     fn of(article: &Article) -> Option<Self> {
         Some(Self {
@@ -310,18 +193,6 @@ impl Time {
             datetime: format_millis(at),
             shown: at.strftime("%-d %b %Y, %H:%M UTC").to_string(),
         }
-    }
-}
-
-impl Badge {
-    fn of(verification: Verification) -> Self {
-        let (name, words) = match verification {
-            Verification::Confirmed => ("confirmed", "Confirmed"),
-            Verification::Unconfirmed => ("unconfirmed", "Unconfirmed"),
-            Verification::Disputed => ("disputed", "Disputed"),
-            Verification::Developing => ("developing", "Developing"),
-        };
-        Self { name, words }
     }
 }
 
@@ -357,43 +228,6 @@ fn arrange(view: &View<'_>, is_live_page: bool) -> (Vec<Article>, Vec<Article>) 
     (pinned, rest)
 }
 
-/// "By A, B and C"; an agency alone stands without "By".
-fn byline(authors: &[Author]) -> Vec<Name> {
-    let last = authors.len().saturating_sub(1);
-    authors
-        .iter()
-        .enumerate()
-        .map(|(index, author)| Name {
-            before: match (index, author.kind) {
-                (0, AuthorType::Person) => "By ",
-                (0, AuthorType::Organization) => "",
-                (index, _) if index == last => " and ",
-                _ => ", ",
-            },
-            text: author.name.clone(),
-            href: author.url.as_deref().and_then(web_url).map(str::to_owned),
-            class: match author.kind {
-                AuthorType::Person => "person",
-                AuthorType::Organization => "organization",
-            },
-        })
-        .collect()
-}
-
-fn label(entry: &Entry) -> String {
-    let headline = entry.headline.as_deref().unwrap_or_default();
-    if headline.trim().is_empty() {
-        excerpt(&text(&entry.body_html), LABEL_CHARS_MAX)
-    } else {
-        headline.to_owned()
-    }
-}
-
-/// The headline, or the first words of the body: what feeds and lists call the entry.
-pub(super) fn entry_title(entry: &Entry) -> String {
-    label(entry)
-}
-
 /// What the topic is about, in a line: its summary, else its key points, else its newest headline.
 pub(super) fn description(view: &View<'_>) -> Option<String> {
     let summary = view.topic.summary.clone().unwrap_or_default();
@@ -402,7 +236,7 @@ pub(super) fn description(view: &View<'_>) -> Option<String> {
         .entries
         .iter()
         .find_map(Item::entry)
-        .map(label)
+        .map(entry_title)
         .unwrap_or_default();
     [summary, points, newest]
         .into_iter()

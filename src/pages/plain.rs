@@ -24,6 +24,9 @@ pub(super) fn text(html: &str) -> String {
     for tag in BLOCK_ENDS {
         broken = broken.replace(tag, &format!("{tag}\n"));
     }
+    for tag in ["</td>", "</th>"] {
+        broken = broken.replace(tag, &format!("{tag} "));
+    }
     let bare = ammonia::Builder::empty()
         .clean_content_tags(HashSet::from(["script", "style"]))
         .clean(&broken)
@@ -74,6 +77,7 @@ mod tests {
             text("<p>A &amp; B</p><p>“C” &lt;d&gt;<br>e</p><ul><li>f</li></ul>"),
             "A & B\n“C” <d>\ne\nf"
         );
+        assert_eq!(text("<table><tr><td>a</td><td>b</td></tr></table>"), "a b");
         // Text that looks like an entity once decoded stays as it was written.
         assert_eq!(text("<p>&amp;lt;</p>"), "&lt;");
     }

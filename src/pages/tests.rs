@@ -1,6 +1,10 @@
 //! The page and the feeds as a browser, a feed reader and an attacker see them.
+//!
+//! Here stand the fixtures and what hostile text may not do; the parts of the page and the feeds have files of
+//! their own. Everything is read back by a real HTML or XML parser, never by searching the text.
 
-use std::io::BufReader;
+mod feeds;
+mod page;
 
 use scraper::{ElementRef, Html, Selector};
 use serde_json::Value;

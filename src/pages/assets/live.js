@@ -1,9 +1,23 @@
 // Keeps the page of a live blog up to date: reads the topic's changes from the page's own position on, in order,
 // and applies each to the page. Text is set as text; only bodies and summaries, sanitised by the server, are HTML.
+// On a page that isn't live it shows times in the reader's own zone, and that is all.
 (() => {
   'use strict';
   const $ = (id) => document.getElementById(id);
   const blog = $('blog');
+
+  const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' });
+  const dated = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit' });
+  const whole = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' });
+  const localise = (time) => {
+    const at = new Date(time.dateTime);
+    if (Number.isNaN(at.getTime())) return time;
+    const today = at.toDateString() === new Date().toDateString();
+    time.textContent = (today ? clock : dated).format(at);
+    time.title = whole.format(at);
+    return time;
+  };
+  document.querySelectorAll('time').forEach(localise);
   if (!blog || !blog.dataset.stream || !window.EventSource) return;
   const feed = $('feed'), pins = $('pins'), button = $('waiting'), state = $('state');
   const calm = matchMedia('(prefers-reduced-motion: reduce)');
@@ -42,17 +56,6 @@
   const filled = (text) => (text && text.trim() ? text : null);
   const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
-  const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' });
-  const dated = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit' });
-  const whole = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' });
-  const localise = (time) => {
-    const at = new Date(time.dateTime);
-    if (Number.isNaN(at.getTime())) return time;
-    const today = at.toDateString() === new Date().toDateString();
-    time.textContent = (today ? clock : dated).format(at);
-    time.title = whole.format(at);
-    return time;
-  };
   const timeOf = (text) => localise(el('time', { datetime: text }));
 
   // ---- what readers are told ---------------------------------------------------------------------------------
@@ -92,7 +95,8 @@
     if (at) $('updated').replaceChildren(timeOf(at));
   };
   const showKeyEvents = () => {
-    const items = [...document.querySelectorAll('#updates .entry[data-key]')].map((entry) =>
+    const found = [...document.querySelectorAll('#updates .entry[data-key]')];
+    const items = found.sort((a, b) => b.dataset.order - a.dataset.order).map((entry) =>
       el('li', {}, timeOf(entry.querySelector('time').dateTime), ' ', el('a', { href: `#${entry.id}` }, entry.dataset.key)));
     $('events').hidden = items.length === 0;
     $('events').querySelector('ol').replaceChildren(...items);
@@ -352,7 +356,6 @@
     source.addEventListener('reset', reload);
   };
 
-  document.querySelectorAll('time').forEach(localise);
   addEventListener('online', () => {
     if (!connected) reconnect();
   });
