@@ -67,7 +67,6 @@ pub(super) struct Page {
     position: String,
     stream: String,
     canonical: Option<String>,
-    home: String,
     atom: String,
     json_feed: String,
     jsonld_url: String,
@@ -126,16 +125,13 @@ impl Page {
                 .successor
                 .as_ref()
                 .filter(|_| ended)
-                .map(|link| Link::of_topic(link, view.base_url)),
-            predecessor: topic
-                .predecessor
-                .as_ref()
-                .map(|link| Link::of_topic(link, view.base_url)),
+                .map(Link::of_topic),
+            predecessor: topic.predecessor.as_ref().map(Link::of_topic),
             position: view.position.to_string(),
-            stream: view.resource_url("stream"),
+            // On the page's own origin, whatever name the reader reached it by: the policy allows no other.
+            stream: format!("/v1/topics/{}/stream", topic.topic),
             // An older page has no lasting address: its cursor moves as entries come.
             canonical: is_live_page.then(|| view.page_url()),
-            home: view.url("/"),
             atom: view.resource_url("feed.atom"),
             json_feed: view.resource_url("feed.json"),
             jsonld_url: view.resource_url("liveblog.jsonld"),
@@ -197,11 +193,8 @@ impl Time {
 }
 
 impl Link {
-    fn of_topic(link: &TopicLink, base_url: &str) -> Self {
-        let topic_href = link
-            .topic
-            .as_ref()
-            .map(|name| format!("{base_url}/t/{name}"));
+    fn of_topic(link: &TopicLink) -> Self {
+        let topic_href = link.topic.as_ref().map(|name| format!("/t/{name}"));
         let href = topic_href.or_else(|| link.url.as_deref().and_then(web_url).map(str::to_owned));
         let title = link.title.clone().filter(|title| !title.trim().is_empty());
         Self {
