@@ -5,5 +5,6 @@ pub mod clock;
 pub mod content;
 pub mod keys;
 pub mod model;
+pub mod pages;
 pub mod protocol;
 pub mod store;

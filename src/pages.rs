@@ -1,0 +1,120 @@
+//! What a topic looks like outside: the server-rendered page, its feeds and its metadata.
+//!
+//! Pure functions from the model to text; the HTTP room reads the store, fills a [`View`] and sends what comes back.
+//! `body_html` and `summary_html` are sanitised before they are stored, and are the only HTML that is passed through;
+//! everything else is escaped here, and a link that isn't http or https is shown as text. This room knows no store,
+//! no request and no key.
+
+mod assets;
+mod context;
+mod feeds;
+mod jsonld;
+mod plain;
+mod templates;
+#[cfg(test)]
+mod tests;
+
+pub use assets::{Asset, asset};
+pub use feeds::{atom, json_feed};
+pub use jsonld::jsonld;
+pub use templates::{index, not_found, page};
+
+use crate::model::{Entry, Position, Tombstone, Topic};
+
+/// The `Content-Security-Policy` for every page of this room.
+///
+/// Entries may carry pictures from elsewhere; scripts, styles and connections are the broker's own alone.
+/// JSON-LD stands inline, but is not script and needs no permission.
+pub const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+    img-src 'self' https: http: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+
+/// One page of a topic, true at [`View::position`].
+#[derive(Debug, Clone)]
+pub struct View<'a> {
+    /// The topic.
+    pub topic: &'a Topic,
+    /// The position that the entries are true at; the page goes live from here.
+    pub position: &'a Position,
+    /// The entries of this page, newest first.
+    pub entries: &'a [Item],
+    /// Pinned entries that are not on this page; shown first, on the head page alone.
+    pub pinned: &'a [Item],
+    /// Where the next older page is, if there is one.
+    pub older: Option<String>,
+    /// Where the head page is; `None` on the head page itself. Older pages are not live.
+    pub newest: Option<String>,
+    /// `https://host` without a slash at the end; may be empty, then links are relative.
+    pub base_url: &'a str,
+    /// How many readers there are just now, where that is known.
+    pub readers: Option<u64>,
+}
+
+/// What stands at one place of a page.
+#[derive(Debug, Clone)]
+pub enum Item {
+    /// An entry.
+    Entry(Box<Entry>),
+    /// What is left of a retracted one.
+    Tombstone(Tombstone),
+}
+
+/// A page or feed that could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum PageError {
+    /// A template has a fault.
+    #[error("the page's template failed: {0:#}")]
+    Template(#[from] minijinja::Error),
+    /// Metadata did not encode as JSON.
+    #[error("the page's JSON failed: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The Atom feed did not encode as XML.
+    #[error("the Atom feed failed: {0}")]
+    Atom(String),
+}
+
+impl View<'_> {
+    /// The address of `path` under the base URL.
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
+    /// The address of the topic's page.
+    fn page_url(&self) -> String {
+        self.url(&format!("/t/{}", self.topic.topic))
+    }
+
+    /// The address of one of the topic's resources, such as `feed.atom`.
+    fn resource_url(&self, resource: &str) -> String {
+        self.url(&format!("/v1/topics/{}/{resource}", self.topic.topic))
+    }
+
+    /// The title, or the name where the desk has set none.
+    fn title(&self) -> &str {
+        title_of(self.topic)
+    }
+}
+
+impl Item {
+    fn entry(&self) -> Option<&Entry> {
+        match self {
+            Self::Entry(entry) => Some(entry),
+            Self::Tombstone(_) => None,
+        }
+    }
+}
+
+fn title_of(topic: &Topic) -> &str {
+    topic
+        .title
+        .as_deref()
+        .filter(|title| !title.trim().is_empty())
+        .unwrap_or(topic.topic.as_str())
+}
+
+/// The address as an `href`, where it is one that a page may link to: http or https.
+///
+/// Publishing checks this too; here it holds for whatever is in the store.
+fn web_url(text: &str) -> Option<&str> {
+    let url = url::Url::parse(text).ok()?;
+    matches!(url.scheme(), "http" | "https").then_some(text)
+}
