@@ -1,3 +1,5 @@
-//! The integration tests, one binary.
+//! The one integration test binary: behaviour over real sockets, and the contract of the stores.
 
 mod store_contract;
+mod support;
+mod transports;

@@ -1,0 +1,156 @@
+//! A whole server in this process, on ports of its own, with a data folder that is gone afterwards.
+
+pub mod call;
+pub mod sse;
+pub mod ws;
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tenbells::app::App;
+use tenbells::config::Config;
+use tenbells::keys::{KeyFile, Role};
+use tenbells::shutdown::Shutdown;
+use tokio::task::JoinHandle;
+
+pub use call::{Answer, Call};
+
+/// How long anything in a test may take before it counts as lost.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running server.
+pub struct Server {
+    pub base: String,
+    pub admin: String,
+    pub desk: String,
+    pub folder: TempDir,
+    shutdown: Shutdown,
+    running: Option<JoinHandle<()>>,
+    http: reqwest::Client,
+}
+
+impl Server {
+    /// A server with the defaults.
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// A server whose configuration was changed.
+    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_in(tempfile::tempdir().expect("folder"), change).await
+    }
+
+    /// A server on a data folder that is there already.
+    pub async fn start_in(folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::default();
+        config.data_dir = folder.path().to_owned();
+        config.listen = "127.0.0.1:0".parse().expect("address");
+        config.admin_listen = "127.0.0.1:0".parse().expect("address");
+        change(&mut config);
+        let shutdown = Shutdown::new();
+        let app = App::start(config, shutdown.clone())
+            .await
+            .expect("the server starts");
+        let (base, admin) = (
+            format!("http://{}", app.address()),
+            format!("http://{}", app.admin_address()),
+        );
+        let running = tokio::spawn(async move {
+            app.run().await.expect("the server ends well");
+        });
+        let desk = make_key(folder.path(), Role::Desk, "*");
+        Self {
+            base,
+            admin,
+            desk,
+            folder,
+            shutdown,
+            running: Some(running),
+            http: reqwest::Client::new(),
+        }
+    }
+
+    /// Stops it in good order, and gives the data folder back.
+    pub async fn stop(mut self) -> TempDir {
+        self.shutdown.trigger();
+        if let Some(running) = self.running.take() {
+            tokio::time::timeout(PATIENCE, running)
+                .await
+                .expect("the server stops in time")
+                .expect("the server did not panic");
+        }
+        std::mem::replace(&mut self.folder, tempfile::tempdir().expect("folder"))
+    }
+
+    /// A key for topics of this glob.
+    pub fn key(&self, role: Role, glob: &str) -> String {
+        make_key(self.folder.path(), role, glob)
+    }
+
+    /// A call without a key.
+    pub fn get(&self, path: &str) -> Call {
+        self.call(reqwest::Method::GET, path)
+    }
+
+    /// A call with the desk's key.
+    pub fn desk(&self, method: &str, path: &str) -> Call {
+        let method = method.parse().expect("method");
+        self.call(method, path).key(&self.desk)
+    }
+
+    /// A call of any kind.
+    pub fn call(&self, method: reqwest::Method, path: &str) -> Call {
+        Call::new(self.http.request(method, format!("{}{path}", self.base)))
+    }
+
+    /// Publishes an entry of this text, and gives the answer's JSON.
+    pub async fn publish(&self, topic: &str, text: &str) -> Value {
+        self.publish_entry(topic, json!({"body": {"text": text}}))
+            .await
+    }
+
+    /// Publishes an entry, and gives the answer's JSON.
+    pub async fn publish_entry(&self, topic: &str, entry: Value) -> Value {
+        self.desk("POST", &format!("/v1/topics/{topic}/entries"))
+            .json(&entry)
+            .expect(201)
+            .await
+    }
+
+    /// `ws://…/v1/ws` with this query.
+    pub fn ws(&self, query: &str) -> String {
+        format!("{}/v1/ws{query}", self.base.replacen("http", "ws", 1))
+    }
+
+    /// Every change of a topic behind `after`, page by page.
+    pub async fn changes(&self, topic: &str, after: &str) -> Vec<Value> {
+        let mut after = after.to_owned();
+        let mut changes = Vec::new();
+        loop {
+            let path = format!("/v1/topics/{topic}/changes?after={after}&limit=7");
+            let page = self.get(&path).key(&self.desk).expect(200).await;
+            let batch = page["changes"].as_array().expect("changes").clone();
+            if batch.is_empty() {
+                return changes;
+            }
+            changes.extend(batch);
+            after = page["position"].as_str().expect("position").to_owned();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shutdown.trigger();
+    }
+}
+
+fn make_key(folder: &Path, role: Role, glob: &str) -> String {
+    KeyFile::open(folder)
+        .expect("key file")
+        .create(role, &[glob.to_owned()], None, jiff::Timestamp::now())
+        .expect("key")
+        .to_string()
+}
