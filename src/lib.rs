@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod content;
+pub mod import;
 pub mod model;
 pub mod store;
