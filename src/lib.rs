@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod clock;
 pub mod content;
+pub mod import;
 pub mod keys;
 pub mod model;
 pub mod pages;
