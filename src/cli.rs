@@ -9,6 +9,7 @@ mod entries;
 mod entry_args;
 pub mod exit;
 mod import;
+mod input;
 mod keys;
 pub mod output;
 mod problem;
@@ -111,7 +112,7 @@ Examples:
   A broker, a key, a first entry:
     tenbells serve &
     export TENBELLS_KEY=$(tenbells keys create --role publisher --topics '*')
-    echo 'Polls have *closed*.' | tenbells publish elections --headline 'It is on' --author 'Ada Lee'
+    echo 'Polls have *closed*.' | tenbells publish elections --author 'Ada Lee'
   What readers see, from the first change on:
     tenbells tail elections --after start
 

@@ -10,14 +10,14 @@ use super::keys::Store;
 /// Under the help of `backup`.
 pub const EXAMPLES: &str = "\
 Examples:
-  tenbells backup /backup/tenbells-$(date +%F).db --data-dir /var/lib/tenbells
+  tenbells backup /backup/tenbells-monday.db --data-dir /var/lib/tenbells
 
 The copy is consistent as of one moment, and the broker keeps publishing meanwhile.";
 
 /// Under the help of `restore`.
 pub const RESTORE_EXAMPLES: &str = "\
 Examples:
-  tenbells restore /backup/tenbells-2026-11-24.db --data-dir /var/lib/tenbells-restored
+  tenbells restore /backup/tenbells-monday.db --data-dir /var/lib/tenbells-restored
 
 The broker must not run on that folder. Topics get a new epoch: a reader that had seen more than the backup has is told
 to reset, and never gets other changes under numbers that it knows.";

@@ -7,8 +7,9 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::api::{Api, Call, Remote};
-use super::entry_args::{EntryFields, parse_id, parse_topic, read_body};
+use super::entry_args::{EntryFields, parse_id, parse_topic};
 use super::exit::Failure;
+use super::input::read_body;
 use super::output::{self, clean_line};
 use super::retry::Retry;
 use crate::model::{EntryId, Position, TopicName};
@@ -35,15 +36,15 @@ pub struct PublishArgs {
     /// An id of your own: publishing it again with the same content changes nothing
     #[arg(long, value_name = "ID", value_parser = parse_id)]
     pub id: Option<EntryId>,
-    /// The fields.
-    #[command(flatten)]
-    pub fields: EntryFields,
     /// Key under which a repetition is recognised, for the life of the topic; made up where it is left out
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<String>,
     /// Prints the whole answer as JSON
     #[arg(long)]
     pub json: bool,
+    /// The fields.
+    #[command(flatten)]
+    pub fields: EntryFields,
     /// The broker.
     #[command(flatten)]
     pub writing: Writing,
@@ -58,6 +59,12 @@ pub struct ReviseArgs {
     /// Id of the entry
     #[arg(value_parser = parse_id)]
     pub id: EntryId,
+    /// Only if the entry still has this revision
+    #[arg(long, value_name = "REVISION")]
+    pub if_match: Option<u64>,
+    /// Prints the whole answer as JSON
+    #[arg(long)]
+    pub json: bool,
     /// The fields.
     #[command(flatten)]
     pub fields: EntryFields,
@@ -73,12 +80,6 @@ pub struct ReviseArgs {
     /// A new body out of this file; `-` is stdin
     #[arg(long, value_name = "FILE", help_heading = "Entry")]
     pub body_from: Option<PathBuf>,
-    /// Only if the entry still has this revision
-    #[arg(long, value_name = "REVISION")]
-    pub if_match: Option<u64>,
-    /// Prints the whole answer as JSON
-    #[arg(long)]
-    pub json: bool,
     /// The broker.
     #[command(flatten)]
     pub writing: Writing,

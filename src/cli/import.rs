@@ -12,8 +12,9 @@ use sha2::{Digest, Sha256};
 
 use super::api::{Api, Call};
 use super::entries::{Writing, position_of, strange};
-use super::entry_args::{parse_topic, read_text};
+use super::entry_args::parse_topic;
 use super::exit::Failure;
+use super::input::read_text;
 use super::output::{self, clean_line, note};
 use super::topics::change_topic;
 use crate::import::{Format, Imported, parse};
@@ -224,7 +225,7 @@ fn show(imported: &Imported, topic: &TopicName) -> Result<(), Failure> {
         output::line(format_args!("end {}", json!(end)))?;
     }
     note(format_args!(
-        "{} entries in {} batches would go to {topic}; nothing was sent",
+        "{} entries would go to {topic} (batches: {}); nothing was sent",
         imported.entries.len(),
         batches(imported.entries.clone()).len()
     ));

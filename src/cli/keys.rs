@@ -97,18 +97,6 @@ pub enum Role {
     Admin,
 }
 
-impl Role {
-    /// The name that is stored and shown.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Publisher => "publisher",
-            Self::Desk => "desk",
-            Self::Reader => "reader",
-            Self::Admin => "admin",
-        }
-    }
-}
-
 /// Longest glob: the longest topic name.
 const GLOB_BYTES_MAX: usize = crate::model::limits::TOPIC_NAME_BYTES_MAX;
 

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use super::api::{Api, Call};
 use super::entries::{Writing, entry_path, position_of};
-use super::entry_args::{parse_topic, read_text};
+use super::entry_args::parse_topic;
 use super::exit::Failure;
 use super::import::{FILE_BYTES_MAX, entry_line, format_of, parse_format, read, topic_patch};
+use super::input::read_text;
 use super::output::{self, note};
 use super::topics::change_topic;
 use crate::import::script::{Action, Step, parse_script};

@@ -74,7 +74,7 @@ async fn a_refusal_is_not_repeated() {
         (404, "topic_not_found", Exit::NoInput),
         (409, "idempotency_key_reused", Exit::Data),
         (500, "internal", Exit::Unavailable),
-        (301, "", Exit::Other),
+        (301, "moved", Exit::Other),
     ] {
         let fake = Fake::http(vec![Answer::problem(status, code), ok()]).await;
         let refused = publish(&fake).await.expect_err(code);

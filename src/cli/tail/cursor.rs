@@ -18,6 +18,8 @@ pub struct Cursor {
     after: After,
     /// The head at the time of the last `subscribed`, until that has been reached.
     head: Option<Offset>,
+    /// Whether this connection has said where it goes on from.
+    placed: bool,
     progress: bool,
 }
 
@@ -94,6 +96,7 @@ impl Cursor {
             topic,
             after,
             head: None,
+            placed: false,
             progress: false,
         }
     }
@@ -148,8 +151,9 @@ impl Cursor {
 
     /// Whether the subscription stood, or anything came, since this was last asked.
     pub fn take_progress(&mut self) -> bool {
-        // The next connection has to be told its own head.
+        // The next connection has to be told its own place and head.
         self.head = None;
+        self.placed = false;
         std::mem::take(&mut self.progress)
     }
 
@@ -172,13 +176,15 @@ impl Cursor {
         }
         self.head = Some(head.head.unwrap_or(position.offset));
         self.after = After::Position(position);
+        self.placed = true;
         self.progress = true;
         Ok(Heard::Subscribed)
     }
 
     fn change(&mut self, change: Change) -> Result<Heard, Failure> {
-        let After::Position(position) = &mut self.after else {
-            return Err(broken("a change before the subscription"));
+        let position = match &mut self.after {
+            After::Position(position) if self.placed => position,
+            _ => return Err(broken("a change before the subscription")),
         };
         let expected = position.offset.saturating_add(1);
         if change.offset != expected {
@@ -204,6 +210,7 @@ impl Cursor {
             reason: head.reason.clone(),
         };
         self.after = After::Position(position);
+        self.placed = true;
         self.progress = true;
         Ok(heard)
     }
