@@ -1,7 +1,9 @@
 //! The command line as a person meets it: help that renders, arguments that are refused, and exit codes.
 
 use clap::error::ErrorKind;
+use serde_json::json;
 
+use super::fake::{Answer, Asked, Fake};
 use super::*;
 
 /// Every command and subcommand, as the words that name it.
@@ -186,4 +188,104 @@ fn the_broker_is_on_this_machine_unless_told() {
         .expect("url");
     assert_eq!(url.get_default_values(), ["http://127.0.0.1:7010"]);
     assert_eq!(url.get_env(), Some("TENBELLS_URL".as_ref()));
+}
+
+/// Runs `args` against a fake that gives one answer after the other, and gives what it was asked.
+async fn asked(args: &[&str], answers: Vec<Answer>) -> Vec<Asked> {
+    let fake = Fake::http(answers).await;
+    let mut args = args.to_vec();
+    args.extend(["--url", fake.remote.url.as_str()]);
+    let done = match accepted(&args) {
+        Command::Publish(args) => entries::publish(args).await,
+        Command::Revise(args) => entries::revise(args).await,
+        Command::Retract(args) => entries::retract(args).await,
+        Command::Topic(args) => topics::topic(args).await,
+        Command::End(args) => topics::end(args).await,
+        other => panic!("{other:?} is not tried here"),
+    };
+    done.expect("done");
+    fake.asked()
+}
+
+fn entry_answer() -> Vec<Answer> {
+    let answer = json!({"entry": {"id": "e1"}, "position": "k-1"});
+    vec![Answer::Json(200, answer.to_string())]
+}
+
+#[tokio::test]
+async fn writing_commands_send_what_they_were_told() {
+    let file = tempfile::NamedTempFile::new().expect("file");
+    std::fs::write(file.path(), "*Größe*").expect("write");
+    let path = file.path().to_str().expect("a path in UTF-8");
+
+    let flags = [
+        "--headline",
+        "h",
+        "--agency",
+        "W",
+        "--id",
+        "e1",
+        "--idempotency-key",
+        "mine",
+    ];
+    let args = [&["publish", "t", path, "--pin"][..], &flags].concat();
+    let sent = asked(&args, entry_answer()).await.remove(0);
+    assert_eq!(sent.key.as_deref(), Some("mine"));
+    assert_eq!(sent.body["body"], json!({"markdown": "*Größe*"}));
+    assert_eq!(
+        sent.body["authors"],
+        json!([{"name": "W", "type": "organization"}])
+    );
+    assert_eq!(
+        (&sent.body["id"], &sent.body["pinned"]),
+        (&json!("e1"), &json!(true))
+    );
+
+    let flags = [
+        "--correction",
+        "c",
+        "--unpin",
+        "--if-match",
+        "2",
+        "--format",
+        "text",
+    ];
+    let args = [&["revise", "t", "e1", "--body-from", path][..], &flags].concat();
+    let sent = asked(&args, entry_answer()).await.remove(0);
+    assert_eq!(
+        (sent.method.as_str(), sent.if_match.as_deref()),
+        ("PATCH", Some("\"2\""))
+    );
+    assert_eq!(
+        sent.body,
+        json!({"pinned": false, "correction": {"note": "c"},
+            "body": {"text": "*Größe*", "markdown": null, "html": null}})
+    );
+
+    let args = ["retract", "t", "e1", "--reason", "wrong"];
+    let sent = asked(&args, entry_answer()).await.remove(0);
+    assert_eq!(sent.method, "DELETE");
+    assert_eq!(sent.path, "/base/v1/topics/t/entries/e1");
+    assert_eq!(sent.body, json!({"reason": "wrong"}));
+
+    let args = ["end", "t", "--successor", "t-2", "--successor-title", "Two"];
+    let sent = asked(&args, entry_answer()).await.remove(0);
+    assert_eq!(
+        sent.body,
+        json!({"successor": {"topic": "t-2", "title": "Two"}})
+    );
+}
+
+#[tokio::test]
+async fn a_topic_that_is_not_there_is_created_without_the_empty_fields() {
+    let mut answers = vec![Answer::problem(404, "topic_not_found")];
+    answers.extend(entry_answer());
+    let args = ["topic", "t", "--title", "T", "--language", ""];
+    let sent = asked(&args, answers).await;
+    assert_eq!(sent[0].body, json!({"title": "T", "language": null}));
+    assert_eq!(
+        (sent[1].method.as_str(), &sent[1].body),
+        ("PUT", &json!({"title": "T"}))
+    );
+    assert_ne!(sent[0].key, sent[1].key);
 }
