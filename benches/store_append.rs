@@ -84,7 +84,9 @@ fn main() -> Result<()> {
 
 fn number(name: &str, default: u64) -> Result<u64> {
     match std::env::var(name) {
-        Ok(text) => text.parse().with_context(|| format!("{name} is no whole number: {text:?}")),
+        Ok(text) => text
+            .parse()
+            .with_context(|| format!("{name} is no whole number: {text:?}")),
         Err(_) => Ok(default),
     }
 }
@@ -93,7 +95,11 @@ fn spread(figures: &mut [f64]) -> [f64; 3] {
     figures.sort_by(f64::total_cmp);
     match &*figures {
         [] => [0.0; 3],
-        [first, ..] => [*first, figures[figures.len() / 2], figures[figures.len() - 1]],
+        [first, ..] => [
+            *first,
+            figures[figures.len() / 2],
+            figures[figures.len() - 1],
+        ],
     }
 }
 
@@ -175,7 +181,10 @@ fn publish_until(store: &SqliteStore, publisher: usize, stop: &AtomicBool) -> Re
 
 /// An entry as a newsroom tool sends it: its id sorts by time, its body is of the usual sizes.
 fn entry(publisher: usize, count: u64) -> Result<EntryWrite> {
-    let bytes = BODY_BYTES[usize::try_from(count)?.wrapping_mul(7).wrapping_add(publisher) % 9];
+    let bytes = BODY_BYTES[usize::try_from(count)?
+        .wrapping_mul(7)
+        .wrapping_add(publisher)
+        % 9];
     let id = EntryId::parse(&ulid::Ulid::generate().to_string())?;
     let body = "The count goes on into the night. ".repeat(bytes / 34 + 1);
     let body = &body[..bytes];

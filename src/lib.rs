@@ -1,6 +1,7 @@
 //! Tenbells: a self-hosted live-blog push service.
 
 pub mod broker;
+pub mod cli;
 pub mod clock;
 pub mod content;
 pub mod import;

@@ -1,3 +1,7 @@
-//! The `tenbells` binary: reads the command line and calls the library. Nothing else.
+//! The `tenbells` binary: hands the command line to the library. Nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tenbells::cli::main()
+}

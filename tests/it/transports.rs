@@ -87,7 +87,10 @@ async fn all_transports_give_the_same_changes_from_anywhere() {
     let server = Server::start_in(folder, |_| {}).await;
     assert_eq!(server.changes("t", "start").await, all);
     assert_eq!(by_ws(&server, "start", count).await, all);
-    assert_eq!(by_sse(&server, &format!("{epoch}-5"), count - 5).await, all[5..]);
+    assert_eq!(
+        by_sse(&server, &format!("{epoch}-5"), count - 5).await,
+        all[5..]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,7 +100,10 @@ async fn live_changes_arrive_on_all_three() {
     let mut ws = Ws::open(&server.ws("?topic=t")).await;
     let subscribed = ws.op("subscribed").await;
     assert_eq!(subscribed["head"], 1);
-    let position = subscribed["position"].as_str().expect("position").to_owned();
+    let position = subscribed["position"]
+        .as_str()
+        .expect("position")
+        .to_owned();
     let url = format!("{}/v1/topics/t/stream?after={position}", server.base);
     let mut sse = Sse::open(&url, None, None).await;
     let poll = server
@@ -107,7 +113,10 @@ async fn live_changes_arrive_on_all_three() {
     let change = ws.change().await;
     assert_eq!(change["entry"]["body_html"], "<p>second</p>");
     assert_eq!(change["entry"]["id"], published["entry"]["id"]);
-    assert!(change["entry"].get("body_text").is_none(), "bytes times readers");
+    assert!(
+        change["entry"].get("body_text").is_none(),
+        "bytes times readers"
+    );
     assert_eq!(published["entry"]["body_text"], "second");
     assert_eq!(polled["changes"], json!([change]));
     assert_eq!(polled["position"], published["position"]);
@@ -136,10 +145,14 @@ async fn a_wrong_epoch_or_a_future_position_is_reset_everywhere() {
         let url = format!("{}/v1/topics/t/stream", server.base);
         let mut sse = Sse::open(&url, Some(&after), None).await;
         let event = sse.change().await;
-        assert_eq!((event.kind.as_str(), event.id.as_str()), ("reset", head.as_str()));
+        assert_eq!(
+            (event.kind.as_str(), event.id.as_str()),
+            ("reset", head.as_str())
+        );
         assert_eq!(event.data["reason"], reason);
         let mut ws = Ws::open(&server.ws("")).await;
-        ws.say(json!({"op": "subscribe", "topic": "t", "after": after})).await;
+        ws.say(json!({"op": "subscribe", "topic": "t", "after": after}))
+            .await;
         let reset = ws.op("reset").await;
         assert_eq!(reset["position"], head.as_str());
         assert_eq!(reset["reason"], reason);
@@ -175,7 +188,10 @@ async fn equal_cursors_give_equal_cacheable_bytes() {
     let again = server.get(path).send().await;
     assert_eq!(first.body, again.body);
     assert_eq!(first.header("cache-control"), "public, max-age=1");
-    assert_eq!((first.header("tenbells-head"), again.header("tenbells-head")), ("5", "6"));
+    assert_eq!(
+        (first.header("tenbells-head"), again.header("tenbells-head")),
+        ("5", "6")
+    );
     let etag = first.header("etag").to_owned();
     let known = server.get(path).header("if-none-match", &etag).send().await;
     assert_eq!((known.status, known.body.len()), (304, 0));
