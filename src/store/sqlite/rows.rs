@@ -6,7 +6,6 @@
 use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use sha2::{Digest, Sha256};
 
 use crate::model::{ChangeKind, EntryId, Epoch, Offset, TopicName, millis};
 use crate::store::{EntryWrite, NewTopic, StepDone};
@@ -290,6 +289,21 @@ pub(super) fn held(
         .optional()
 }
 
+/// Notes that bytes of a body that is gone may be left in the file.
+pub(super) fn note_unswept(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO unswept (id) VALUES (1)")?
+        .execute([])?;
+    Ok(())
+}
+
+/// Whether bytes of bodies that are gone may be left in the file.
+pub(super) fn unswept(connection: &Connection) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM unswept)")?
+        .query_row([], |row| row.get(0))
+}
+
 /// The request that an idempotency key stands for, and how it was answered.
 pub(super) fn idempotency(
     connection: &Connection,
@@ -297,20 +311,12 @@ pub(super) fn idempotency(
     key: &str,
 ) -> rusqlite::Result<Option<([u8; 32], Vec<StepDone>)>> {
     connection
-        .prepare_cached("SELECT request, answer FROM idempotency WHERE key = ?1")?
-        .query_row([idempotency_key(topic_id, key)], |row| {
+        .prepare_cached("SELECT request, answer FROM idempotency WHERE topic_id = ?1 AND key = ?2")?
+        .query_row(params![topic_id, key], |row| {
             let answer = decode_answer(row.get_ref(1)?.as_str()?).map_err(bad(1))?;
             Ok((row.get(0)?, answer))
         })
         .optional()
-}
-
-/// The key under which an idempotency row is kept: topic number and a fingerprint of the caller's key.
-pub(super) fn idempotency_key(topic_id: i64, key: &str) -> [u8; 24] {
-    let mut row = [0; 24];
-    row[..8].copy_from_slice(&topic_id.to_be_bytes());
-    row[8..].copy_from_slice(&Sha256::digest(key.as_bytes())[..16]);
-    row
 }
 
 /// `ID@OFFSET` for each step, with a space between; either side may be empty. Neither character occurs in an id.
@@ -432,12 +438,6 @@ mod tests {
         }
         assert_eq!(kind_of(0), None);
         assert_eq!(kind_of(6), None);
-    }
-
-    #[test]
-    fn equal_keys_of_two_topics_are_two_rows() {
-        assert_ne!(idempotency_key(1, "k"), idempotency_key(2, "k"));
-        assert_ne!(idempotency_key(1, "k"), idempotency_key(1, "l"));
     }
 
     #[test]
