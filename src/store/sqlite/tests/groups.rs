@@ -2,39 +2,56 @@
 
 use super::*;
 
-/// Sends several appends so that the writer takes them as one group: it can't begin while the lock is held.
+/// A store whose writer can't go back to its queue: of two batches of changes its feed holds one.
+fn with_stuck_writer(folder: &Path) -> Arc<SqliteStore> {
+    let options = StoreOptions {
+        queue_max: 8,
+        feed_batches_max: 1,
+        ..StoreOptions::default()
+    };
+    let it = SqliteStore::open(folder, options, Arc::new(SystemClock)).expect("opens");
+    for entry in ["one", "two"] {
+        store(&it, "stuck", vec![publish(entry, "")]).expect("stored");
+    }
+    it
+}
+
+/// What became of appends that shared one commit, and what the feed said of topic `t`.
 fn as_one_group(
-    folder: &Path,
-    store: &SqliteStore,
+    it: &SqliteStore,
     appends: Vec<Append>,
-) -> Vec<Result<Appended, AppendError>> {
-    let blocker = Connection::open(folder.join(DATABASE_FILE)).expect("opens");
-    blocker.execute_batch("BEGIN IMMEDIATE").expect("locks");
-    // The first one makes the writer wait for the lock; the others queue behind it.
-    let first = store.append(Append {
-        idempotency: None,
-        ..append("first", vec![publish("first", "")])
-    });
-    let waiting: Vec<Receipt> = appends
+) -> (Vec<Result<Appended, AppendError>>, Vec<StoredChange>) {
+    let receipts: Vec<Receipt> = appends
         .into_iter()
-        .map(|append| store.append(append))
+        .map(|append| it.append(append))
         .collect();
-    blocker.execute_batch("COMMIT").expect("unlocks");
-    first.wait_blocking().expect("stored");
-    waiting.into_iter().map(Receipt::wait_blocking).collect()
+    let mut feed = it.take_feed().expect("feed");
+    let reading = std::thread::spawn(move || {
+        let mut batches = Vec::new();
+        while let Some(batch) = feed.blocking_recv() {
+            batches.push(batch);
+        }
+        batches
+    });
+    let outcomes = receipts.into_iter().map(Receipt::wait_blocking).collect();
+    it.close();
+    let batches = reading.join().expect("read");
+    assert_eq!(batches.len(), 3, "two that stuck, and one group");
+    let of_t = batches
+        .into_iter()
+        .flatten()
+        .filter(|committed| committed.topic == name("t"));
+    (outcomes, of_t.map(|committed| committed.change).collect())
 }
 
 #[test]
 fn a_refused_append_leaves_its_group_alone() {
     let folder = tempfile::tempdir().expect("folder");
-    let it = open(folder.path());
-    let mut feed = it.take_feed().expect("feed");
-    store(&it, "t", vec![publish("a", "a1")]).expect("stored");
-    let outcomes = as_one_group(
-        folder.path(),
+    let it = with_stuck_writer(folder.path());
+    let (outcomes, fed) = as_one_group(
         &it,
         vec![
-            append("t", vec![publish("b", "b1")]),
+            append("t", vec![publish("a", "a1"), publish("b", "b1")]),
             // Half of each of these can be done.
             append(
                 "t",
@@ -69,14 +86,9 @@ fn a_refused_append_leaves_its_group_alone() {
     );
     assert_eq!(it.topic(&name("new")), Ok(None));
     assert_eq!(it.audit(&name("t"), 10).expect("audit").len(), 3);
-    it.close();
-    let mut fed = Vec::new();
-    while let Ok(batch) = feed.try_recv() {
-        fed.extend(batch.into_iter().filter(|change| change.topic == name("t")));
-    }
-    let offsets: Vec<Offset> = fed.iter().map(|change| change.change.offset).collect();
+    let offsets: Vec<Offset> = fed.iter().map(|change| change.offset).collect();
     assert_eq!(offsets, [1, 2, 3]);
-    let b = &fed[1].change.json;
+    let b = &fed[1].json;
     assert!(
         b.contains("b1"),
         "a refused retraction redacts nothing: {b}"
@@ -86,10 +98,8 @@ fn a_refused_append_leaves_its_group_alone() {
 #[test]
 fn the_feed_never_carries_what_its_own_group_retracted() {
     let folder = tempfile::tempdir().expect("folder");
-    let it = open(folder.path());
-    let mut feed = it.take_feed().expect("feed");
-    let outcomes = as_one_group(
-        folder.path(),
+    let it = with_stuck_writer(folder.path());
+    let (outcomes, fed) = as_one_group(
         &it,
         vec![
             append("t", vec![publish("a", "secret-one"), publish("b", "stays")]),
@@ -98,12 +108,6 @@ fn the_feed_never_carries_what_its_own_group_retracted() {
         ],
     );
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
-    it.close();
-    let mut fed = Vec::new();
-    while let Ok(batch) = feed.try_recv() {
-        fed.extend(batch.into_iter().filter(|change| change.topic == name("t")));
-    }
-    let fed: Vec<StoredChange> = fed.into_iter().map(|committed| committed.change).collect();
     assert_eq!(
         fed,
         it.read(&name("t"), 0, ALL).expect("reads"),
@@ -125,30 +129,17 @@ fn the_feed_never_carries_what_its_own_group_retracted() {
 #[test]
 fn a_full_queue_is_busy_and_closing_needs_no_reader_of_the_feed() {
     let folder = tempfile::tempdir().expect("folder");
-    let options = StoreOptions {
-        queue_max: 2,
-        feed_batches_max: 1,
-        ..StoreOptions::default()
-    };
-    let it = SqliteStore::open(folder.path(), options, Arc::new(SystemClock)).expect("opens");
-    let blocker = Connection::open(folder.path().join(DATABASE_FILE)).expect("opens");
-    blocker.execute_batch("BEGIN IMMEDIATE").expect("locks");
-    // The writer holds some of them at the lock; the queue two more.
-    let receipts: Vec<Receipt> = (0..8)
+    let it = with_stuck_writer(folder.path());
+    let receipts: Vec<Receipt> = (0..9)
         .map(|n| it.append(append("t", vec![publish(&format!("e{n}"), "x")])))
         .collect();
-    blocker.execute_batch("COMMIT").expect("unlocks");
-    let closing = Arc::clone(&it);
-    let closed = std::thread::spawn(move || closing.close());
+    it.close();
     let outcomes: Vec<_> = receipts.into_iter().map(Receipt::wait_blocking).collect();
-    closed.join().expect("closed");
-    let stored = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-    let busy = AppendError::NotStored(Refused::Busy(2));
-    let refused = outcomes
-        .iter()
-        .filter(|outcome| outcome.as_ref() == Err(&busy))
-        .count();
-    assert_eq!(stored + refused, 8, "{outcomes:?}");
-    assert!(stored >= 2 && refused >= 1, "{outcomes:?}");
-    assert_eq!(kinds(&it, "t").len(), stored);
+    let (stored, refused) = outcomes.split_at(8);
+    assert!(
+        stored.iter().all(Result::is_ok),
+        "queued before the close: {stored:?}"
+    );
+    assert_eq!(refused, [Err(AppendError::NotStored(Refused::Busy(8)))]);
+    assert_eq!(kinds(&it, "t").len(), 8);
 }
