@@ -1,4 +1,4 @@
-//! How many durable appends a second the embedded store takes, for 1, 8, 64 and 256 publishers.
+//! How many durable appends a second the embedded store takes, for 1 to 256 publishers.
 //!
 //! `cargo bench --bench store_append`. Each publisher is a thread that waits for its answer before it sends the next
 //! entry. Beside each figure stands a bare loop of `write` and `fdatasync` of the same bytes in the same folder, taken
@@ -18,10 +18,26 @@ use tenbells::model::{EntryId, Epoch, TopicName};
 use tenbells::store::sqlite::SqliteStore;
 use tenbells::store::{Append, EntryWrite, Idempotency, NewTopic, Step, Store, StoreOptions};
 
-const PUBLISHERS: [usize; 4] = [1, 8, 64, 256];
+/// Publishers, topics that they share, and whether their idempotency keys sort by time (as ULIDs do) or are random.
+const CASES: [Case; 6] = [
+    Case(1, 1, Keys::Sorted),
+    Case(8, 1, Keys::Sorted),
+    Case(64, 1, Keys::Sorted),
+    Case(64, 1, Keys::Random),
+    Case(64, 4, Keys::Sorted),
+    Case(256, 1, Keys::Sorted),
+];
 /// The sizes of a day's entries: their median is 690 bytes.
 const BODY_BYTES: [usize; 9] = [180, 290, 410, 560, 690, 820, 1_050, 1_480, 2_210];
-const TOPICS: usize = 4;
+
+#[derive(Debug, Clone, Copy)]
+struct Case(usize, usize, Keys);
+
+#[derive(Debug, Clone, Copy)]
+enum Keys {
+    Sorted,
+    Random,
+}
 
 /// What one run came to.
 struct Run {
@@ -45,12 +61,12 @@ fn main() -> Result<()> {
     std::fs::create_dir_all(&root).context("the folder of the benchmark")?;
     let seconds = Duration::from_secs(number("TENBELLS_BENCH_SECONDS", 5)?);
     let rounds = number("TENBELLS_BENCH_ROUNDS", 3)?;
-    let mut figures: Vec<Rounds> = PUBLISHERS.iter().map(|_| Rounds::default()).collect();
+    let mut figures: Vec<Rounds> = CASES.iter().map(|_| Rounds::default()).collect();
     for _ in 0..rounds {
-        for (publishers, figures) in PUBLISHERS.into_iter().zip(&mut figures) {
+        for (case, figures) in CASES.into_iter().zip(&mut figures) {
             let folder = tempfile::tempdir_in(&root)?;
             figures.bare.push(bare_loop(folder.path(), seconds / 5)?);
-            let run = appends(&folder.path().join("store"), publishers, seconds)?;
+            let run = appends(&folder.path().join("store"), case, seconds)?;
             figures.appends.push(run.appends_per_second);
             figures.group.push(run.appends_per_commit);
         }
@@ -62,12 +78,12 @@ fn main() -> Result<()> {
         seconds.as_secs(),
         root.display()
     )?;
-    for (publishers, mut figures) in PUBLISHERS.into_iter().zip(figures) {
+    for (Case(publishers, topics, keys), mut figures) in CASES.into_iter().zip(figures) {
         let (bare, appends) = (spread(&mut figures.bare), spread(&mut figures.appends));
         let group = spread(&mut figures.group);
         writeln!(
             out,
-            "{publishers:>4} publishers: {:>7.0} / {:>7.0} / {:>7.0}   {:>5.1} a commit   \
+            "{publishers:>4} publishers, {topics} topics, {keys:?} keys: {:>7.0} / {:>7.0} / {:>7.0}   {:>5.1} a commit   \
              bare write+fdatasync: {:>6.0} / {:>6.0} / {:>6.0}   ratio {:.1}",
             appends[0],
             appends[1],
@@ -116,7 +132,7 @@ fn bare_loop(folder: &Path, time: Duration) -> Result<f64> {
     Ok(f64::from(count) / started.elapsed().as_secs_f64())
 }
 
-fn appends(folder: &Path, publishers: usize, time: Duration) -> Result<Run> {
+fn appends(folder: &Path, case: Case, time: Duration) -> Result<Run> {
     let store = SqliteStore::open(folder, StoreOptions::default(), Arc::new(SystemClock))?;
     let mut feed = store.take_feed().context("the feed")?;
     // A feed batch is a commit.
@@ -129,10 +145,10 @@ fn appends(folder: &Path, publishers: usize, time: Duration) -> Result<Run> {
             }
         });
         let started = Instant::now();
-        let threads: Vec<_> = (0..publishers)
+        let threads: Vec<_> = (0..case.0)
             .map(|publisher| {
                 let (store, stop) = (&store, &stop);
-                scope.spawn(move || publish_until(store, publisher, stop))
+                scope.spawn(move || publish_until(store, publisher, case, stop))
             })
             .collect();
         std::thread::sleep(time);
@@ -153,8 +169,13 @@ fn appends(folder: &Path, publishers: usize, time: Duration) -> Result<Run> {
     })
 }
 
-fn publish_until(store: &SqliteStore, publisher: usize, stop: &AtomicBool) -> Result<u64> {
-    let topic = TopicName::parse(&format!("topic-{}", publisher % TOPICS))?;
+fn publish_until(
+    store: &SqliteStore,
+    publisher: usize,
+    case: Case,
+    stop: &AtomicBool,
+) -> Result<u64> {
+    let topic = TopicName::parse(&format!("topic-{}", publisher % case.1))?;
     let mut count = 0;
     while !stop.load(Ordering::Relaxed) {
         let write = entry(publisher, count)?;
@@ -167,7 +188,11 @@ fn publish_until(store: &SqliteStore, publisher: usize, stop: &AtomicBool) -> Re
                 epoch: Epoch::from_seed(1),
             }),
             idempotency: Some(Idempotency {
-                key: write.id.to_string(),
+                key: match case.2 {
+                    Keys::Sorted => write.id.to_string(),
+                    // The last characters of a ULID are its random ones.
+                    Keys::Random => write.id.as_str().chars().rev().collect(),
+                },
                 request: [7; 32],
             }),
             steps: vec![Step::Publish(write)],
@@ -197,5 +222,6 @@ fn entry(publisher: usize, count: u64) -> Result<EntryWrite> {
         revision: 1,
         key_event: false,
         pinned: false,
+        request: None,
     })
 }

@@ -102,6 +102,7 @@ pub trait Store: Send + Sync + 'static {
     fn take_feed(&self) -> Option<mpsc::Receiver<Vec<Committed>>>;
 
     /// Makes retracted bytes disappear from the medium. Returns whether it could do so now (a long read may be in the way).
+    /// Appends wait meanwhile, for as long as it takes to write everything anew.
     ///
     /// # Errors
     /// When the medium can't be written.

@@ -12,7 +12,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::schema::OpenError;
-use super::{DATABASE_FILE, reads, schema};
+use super::{DATABASE_FILE, reads, rows, schema};
 use crate::model::Epoch;
 use crate::store::{ReadError, ReadLimit};
 
@@ -74,6 +74,10 @@ pub fn backup_folder(folder: &Path, target: &Path) -> Result<(), BackupError> {
     {
         let copy = copy_database(&database, &partial)?;
         schema::check(&copy, &database)?;
+        // Pages are copied with their unused parts, and those are no part of what is backed up.
+        if rows::unswept(&copy)? {
+            copy.execute_batch("VACUUM; DELETE FROM unswept")?;
+        }
         let keys = folder.join(KEYS_FILE);
         copy.execute_batch(
             "CREATE TABLE backup_file (name TEXT PRIMARY KEY, content BLOB NOT NULL) STRICT",

@@ -3,19 +3,18 @@
 //! Changes and entries are keyed by topic number and offset in one integer, so that a topic's rows lie side by side.
 //! The writer's steps and the readers share what stands here; neither rules nor transactions are known here.
 
+mod codes;
+
 use jiff::Timestamp;
-use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use sha2::{Digest, Sha256};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::model::{ChangeKind, EntryId, Epoch, Offset, TopicName, millis};
+pub(super) use self::codes::{
+    OFFSET_MAX, encode_answer, entry_id, epoch, kind_code, kind_of, offset_of, row_key, sql,
+    timestamp_of, topic_name, unsql,
+};
+use self::codes::{bad, decode_answer};
+use crate::model::{EntryId, Epoch, Offset, TopicName, millis};
 use crate::store::{EntryWrite, NewTopic, StepDone};
-
-/// Bits of a key that hold the number within the topic; the bits above hold the topic's number.
-const OFFSET_BITS: u32 = 40;
-
-/// The largest offset that a key has room for.
-pub(super) const OFFSET_MAX: Offset = (1 << OFFSET_BITS) - 1;
 
 /// What the writer keeps in memory of a topic.
 #[derive(Debug, Clone)]
@@ -44,11 +43,6 @@ pub(super) struct HeldRow {
     pub(super) id: i64,
     pub(super) write: EntryWrite,
 }
-
-/// What is kept in a row is not what this program writes.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct BadRow(String);
 
 pub(super) fn insert_topic(
     connection: &Connection,
@@ -291,6 +285,21 @@ pub(super) fn held(
         .optional()
 }
 
+/// Notes that bytes of a body that is gone may be left in the file.
+pub(super) fn note_unswept(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO unswept (id) VALUES (1)")?
+        .execute([])?;
+    Ok(())
+}
+
+/// Whether bytes of bodies that are gone may be left in the file.
+pub(super) fn unswept(connection: &Connection) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM unswept)")?
+        .query_row([], |row| row.get(0))
+}
+
 /// The request that an idempotency key stands for, and how it was answered.
 pub(super) fn idempotency(
     connection: &Connection,
@@ -298,8 +307,8 @@ pub(super) fn idempotency(
     key: &str,
 ) -> rusqlite::Result<Option<([u8; 32], Vec<StepDone>)>> {
     connection
-        .prepare_cached("SELECT request, answer FROM idempotency WHERE key = ?1")?
-        .query_row([idempotency_key(topic_id, key)], |row| {
+        .prepare_cached("SELECT request, answer FROM idempotency WHERE topic_id = ?1 AND key = ?2")?
+        .query_row(params![topic_id, key], |row| {
             let answer = decode_answer(row.get_ref(1)?.as_str()?).map_err(bad(1))?;
             Ok((row.get(0)?, answer))
         })
@@ -312,170 +321,7 @@ pub(super) fn forget_key(
     key: &str,
 ) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("DELETE FROM idempotency WHERE key = ?1")?
-        .execute([idempotency_key(topic_id, key)])
+        .prepare_cached("DELETE FROM idempotency WHERE topic_id = ?1 AND key = ?2")?
+        .execute(params![topic_id, key])
         .map(drop)
-}
-
-/// The key under which an idempotency row is kept: topic number and a fingerprint of the caller's key.
-pub(super) fn idempotency_key(topic_id: i64, key: &str) -> [u8; 24] {
-    let mut row = [0; 24];
-    row[..8].copy_from_slice(&topic_id.to_be_bytes());
-    row[8..].copy_from_slice(&Sha256::digest(key.as_bytes())[..16]);
-    row
-}
-
-/// `ID@OFFSET` for each step, with a space between; either side may be empty. Neither character occurs in an id.
-pub(super) fn encode_answer(steps: &[StepDone]) -> String {
-    use std::fmt::Write;
-    let mut text = String::new();
-    for (index, step) in steps.iter().enumerate() {
-        let space = if index > 0 { " " } else { "" };
-        let id = step.entry.as_ref().map_or("", EntryId::as_str);
-        let _ = write!(text, "{space}{id}@");
-        if let Some(offset) = step.offset {
-            let _ = write!(text, "{offset}");
-        }
-    }
-    text
-}
-
-pub(super) fn decode_answer(text: &str) -> Result<Vec<StepDone>, BadRow> {
-    let bad = || BadRow(format!("{text:?} is not an answer"));
-    text.split_terminator(' ')
-        .map(|step| {
-            let (id, offset) = step.split_once('@').ok_or_else(bad)?;
-            let entry = (!id.is_empty()).then(|| EntryId::parse(id)).transpose();
-            let offset = (!offset.is_empty()).then(|| offset.parse()).transpose();
-            Ok(StepDone {
-                entry: entry.map_err(|_| bad())?,
-                offset: offset.map_err(|_| bad())?,
-            })
-        })
-        .collect()
-}
-
-/// The epoch in a column.
-pub(super) fn epoch(row: &Row<'_>, column: usize) -> rusqlite::Result<Epoch> {
-    let text = row.get_ref(column)?.as_str()?;
-    Epoch::parse(text).map_err(|_| bad(column)(BadRow(format!("{text:?} is not an epoch"))))
-}
-
-/// The topic name in a column.
-pub(super) fn topic_name(row: &Row<'_>, column: usize) -> rusqlite::Result<TopicName> {
-    let text = row.get_ref(column)?.as_str()?;
-    TopicName::parse(text).map_err(|error| bad(column)(BadRow(format!("{text:?}: {error}"))))
-}
-
-/// The entry id in a column, where there is one.
-pub(super) fn entry_id(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<EntryId>> {
-    let Some(text) = row.get_ref(column)?.as_str_or_null()? else {
-        return Ok(None);
-    };
-    EntryId::parse(text)
-        .map(Some)
-        .map_err(|error| bad(column)(BadRow(format!("{text:?}: {error}"))))
-}
-
-fn bad(column: usize) -> impl FnOnce(BadRow) -> rusqlite::Error {
-    move |error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
-}
-
-/// The key of a change, entry or audit row: topics side by side, numbers in order within each.
-pub(super) fn row_key(topic_id: i64, offset: Offset) -> i64 {
-    (topic_id << OFFSET_BITS) | sql(offset.min(OFFSET_MAX))
-}
-
-/// The offset in a row's key.
-pub(super) fn offset_of(key: i64) -> Offset {
-    unsql(key) & OFFSET_MAX
-}
-
-/// The number that stands for a kind of change in the database.
-pub(super) fn kind_code(kind: ChangeKind) -> i64 {
-    match kind {
-        ChangeKind::EntryPublished => 1,
-        ChangeKind::EntryRevised => 2,
-        ChangeKind::EntryRetracted => 3,
-        ChangeKind::EntryRedacted => 4,
-        ChangeKind::TopicUpdated => 5,
-    }
-}
-
-/// The kind of change that a number in the database stands for.
-pub(super) fn kind_of(code: i64) -> Option<ChangeKind> {
-    ChangeKind::ALL
-        .into_iter()
-        .find(|kind| kind_code(*kind) == code)
-}
-
-/// A count as SQLite keeps it. No offset or revision comes near the end of the range.
-pub(super) fn sql(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// A count as this program keeps it. None is negative where this program wrote it.
-pub(super) fn unsql(count: i64) -> u64 {
-    u64::try_from(count).unwrap_or(0)
-}
-
-/// The time of a column of milliseconds.
-pub(super) fn timestamp_of(millis: i64) -> Timestamp {
-    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn keys_keep_topics_apart_and_offsets_in_order() {
-        assert!(row_key(1, OFFSET_MAX) < row_key(2, 0));
-        assert_eq!(row_key(1, OFFSET_MAX + 1), row_key(1, OFFSET_MAX));
-        assert_eq!(offset_of(row_key(7, 42)), 42);
-        assert_eq!(offset_of(row_key(7, OFFSET_MAX)), OFFSET_MAX);
-    }
-
-    #[test]
-    fn kinds_have_one_code_each() {
-        for kind in ChangeKind::ALL {
-            assert_eq!(kind_of(kind_code(kind)), Some(kind));
-        }
-        assert_eq!(kind_of(0), None);
-        assert_eq!(kind_of(6), None);
-    }
-
-    #[test]
-    fn equal_keys_of_two_topics_are_two_rows() {
-        assert_ne!(idempotency_key(1, "k"), idempotency_key(2, "k"));
-        assert_ne!(idempotency_key(1, "k"), idempotency_key(1, "l"));
-    }
-
-    #[test]
-    fn answers_that_were_not_written_here_are_refused() {
-        for bad in ["x", "a b@1", "a@x", "a@-1", "/@1", "a@1@2", " a@1"] {
-            assert!(decode_answer(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn answers_come_back_as_they_were(
-            steps in prop::collection::vec(
-                (prop::option::of("[A-Za-z0-9][A-Za-z0-9._~-]{0,9}"), prop::option::of(any::<u64>())),
-                0..5,
-            )
-        ) {
-            let steps: Vec<StepDone> = steps
-                .into_iter()
-                .map(|(id, offset)| StepDone {
-                    entry: id.map(|id| EntryId::parse(&id).expect("by the rule")),
-                    offset,
-                })
-                .collect();
-            let text = encode_answer(&steps);
-            prop_assert_eq!(decode_answer(&text).expect("decodes"), steps);
-        }
-    }
 }

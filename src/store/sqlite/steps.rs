@@ -11,8 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::rows::{
-    self, OFFSET_MAX, TopicRow, encode_answer, idempotency_key, kind_code, row_key, sql,
-    timestamp_of,
+    self, OFFSET_MAX, TopicRow, encode_answer, kind_code, row_key, sql, timestamp_of,
 };
 use crate::model::{
     ChangeBody, ChangeKind, EntryId, Offset, TopicName, encode_change, encode_redacted, millis,
@@ -324,9 +323,12 @@ impl<'a> Group<'a> {
 
     fn remember(&self, topic_id: i64, idempotency: &Idempotency, done: &[StepDone]) -> Outcome<()> {
         self.connection
-            .prepare_cached("INSERT INTO idempotency (key, request, answer) VALUES (?1, ?2, ?3)")?
+            .prepare_cached(
+                "INSERT INTO idempotency (topic_id, key, request, answer) VALUES (?1, ?2, ?3, ?4)",
+            )?
             .execute(params![
-                idempotency_key(topic_id, &idempotency.key),
+                topic_id,
+                idempotency.key,
                 idempotency.request,
                 encode_answer(done)
             ])?;

@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
 use super::reads::read_error;
-use super::rows::TopicRow;
+use super::rows::{self, TopicRow};
 use super::schema::BUSY_TIMEOUT;
 use super::steps::{Group, StepError};
 use crate::clock::Clock;
@@ -90,7 +90,7 @@ impl Writer {
                 self.commit(appends, replies);
             }
             if !compactions.is_empty() {
-                let outcome = self.compact();
+                let outcome = self.compact().map_err(|error| read_error(&error));
                 for reply in compactions {
                     // Whoever asked may be gone; the work is done all the same.
                     let _ = reply.send(outcome.clone());
@@ -98,7 +98,7 @@ impl Writer {
             }
         }
         if self.failed.get().is_none()
-            && let Err(error) = self.compact()
+            && let Err(error) = self.fold_in()
         {
             tracing::warn!(%error, "the write-ahead log is not folded in yet; the next start does it");
         }
@@ -188,17 +188,28 @@ impl Writer {
         Refused::Failed(reason)
     }
 
-    fn compact(&self) -> Result<bool, ReadError> {
-        let checkpoint = || {
-            // Appends wait meanwhile, so a long read is soon given way to.
-            self.connection.busy_timeout(COMPACT_WAIT)?;
-            let busy: i64 =
-                self.connection
-                    .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-            self.connection.busy_timeout(BUSY_TIMEOUT)?;
-            Ok(busy == 0)
-        };
-        checkpoint().map_err(|error: rusqlite::Error| read_error(&error))
+    /// Sweeps out what retractions left and folds in the WAL.
+    ///
+    /// SQLite overwrites what it deletes, but when it splits or merges pages it leaves copies of the rows it moved in
+    /// their unused parts. Only writing the database anew is sure to leave none, so that is done, but only where
+    /// something was retracted since the last time.
+    fn compact(&self) -> rusqlite::Result<bool> {
+        if rows::unswept(&self.connection)? {
+            self.connection
+                .execute_batch("VACUUM; DELETE FROM unswept")?;
+        }
+        self.fold_in()
+    }
+
+    /// Folds the WAL into the database and cuts it to nothing, unless a read is in the way.
+    fn fold_in(&self) -> rusqlite::Result<bool> {
+        // Appends wait meanwhile, so a long read is soon given way to.
+        self.connection.busy_timeout(COMPACT_WAIT)?;
+        let busy: i64 =
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        self.connection.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(busy == 0)
     }
 }
 

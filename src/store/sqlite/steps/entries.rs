@@ -90,6 +90,7 @@ impl Group<'_> {
         expect: Option<u64>,
     ) -> Outcome<()> {
         let held = self.held(row.id, id, expect)?;
+        rows::note_unswept(self.connection)?;
         rows::delete_held(self.connection, held.id)?;
         Ok(rows::forget_key(self.connection, row.id, &entry_key(id))?)
     }
@@ -104,6 +105,7 @@ impl Group<'_> {
     ) -> Outcome<Offset> {
         let entry = self.standing(row.id, id, expect)?;
         self.redact(topic, row.id, id, entry.last)?;
+        rows::note_unswept(self.connection)?;
         self.retracted.push((topic.clone(), id.clone()));
         let body = ChangeBody::Retracted(id, reason);
         let offset = self.append_change(topic, row, Some(id), Some(entry.last), &body)?;
