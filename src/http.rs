@@ -15,6 +15,7 @@ mod problem;
 mod read;
 mod response;
 mod sse;
+mod stall;
 mod topics;
 mod websocket;
 

@@ -1,9 +1,14 @@
 //! Tenbells: a self-hosted live-blog push service.
 
+pub mod app;
 pub mod broker;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod content;
+pub mod demo;
+pub mod fanout;
+pub mod http;
 pub mod import;
 pub mod keys;
 pub mod metrics;

@@ -6,6 +6,8 @@ use clap::Args;
 
 use super::exit::{Exit, Failure};
 use super::keys::Store;
+use super::output;
+use crate::store::sqlite::{BackupError, backup_folder, restore_folder};
 
 /// Under the help of `backup`.
 pub const EXAMPLES: &str = "\
@@ -46,14 +48,37 @@ pub struct RestoreArgs {
 ///
 /// # Errors
 /// When the data folder can't be read or the file not be written.
-pub fn backup(_args: BackupArgs) -> Result<(), Failure> {
-    Err(Failure::new(Exit::Other, "not built in this binary"))
+pub fn backup(args: BackupArgs) -> Result<(), Failure> {
+    backup_folder(&args.store.data_dir, &args.file).map_err(failure)?;
+    output::note(format!(
+        "{} has everything as of now",
+        args.file.display()
+    ));
+    Ok(())
 }
 
 /// Makes a data folder out of a backup.
 ///
 /// # Errors
 /// When the file is no backup or the folder can't be written.
-pub fn restore(_args: RestoreArgs) -> Result<(), Failure> {
-    Err(Failure::new(Exit::Other, "not built in this binary"))
+pub fn restore(args: RestoreArgs) -> Result<(), Failure> {
+    restore_folder(&args.file, &args.data_dir).map_err(failure)?;
+    output::note(format!(
+        "{} is ready; its topics have new epochs, so readers take a fresh snapshot",
+        args.data_dir.display()
+    ));
+    Ok(())
+}
+
+fn failure(error: BackupError) -> Failure {
+    let message = error.to_string();
+    match error {
+        BackupError::TargetExists(_) => Failure::new(Exit::Data, message).advise("name another file"),
+        BackupError::Missing(_) => Failure::no_input(message),
+        BackupError::FolderInUse(_) => {
+            Failure::new(Exit::Data, message).advise("name a folder that is empty or not there yet")
+        }
+        BackupError::Open(_) | BackupError::Read(_) => Failure::data(message),
+        BackupError::File(..) | BackupError::Sqlite(_) => Failure::new(Exit::Io, message),
+    }
 }

@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use jiff::Timestamp;
 
 use super::exit::{Exit, Failure};
+use super::output;
+use crate::keys::{self, KeyError, KeyFile, KeyRecord};
+use crate::model::format_millis;
 
 /// Under the help of `keys`.
 pub const EXAMPLES: &str = "\
@@ -114,6 +118,93 @@ fn parse_glob(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// When the data folder can't be used, or there is no such key.
-pub fn run(_command: KeysCommand) -> Result<(), Failure> {
-    Err(Failure::new(Exit::Other, "not built in this binary"))
+pub fn run(command: KeysCommand) -> Result<(), Failure> {
+    match command {
+        KeysCommand::Create(args) => create(&args),
+        KeysCommand::List(args) => list(&args),
+        KeysCommand::Revoke(args) => revoke(&args),
+    }
+}
+
+fn create(args: &CreateArgs) -> Result<(), Failure> {
+    let token = open(&args.store)?
+        .create(
+            args.role.into(),
+            std::slice::from_ref(&args.topics),
+            args.name.as_deref(),
+            Timestamp::now(),
+        )
+        .map_err(failure)?;
+    output::line(token.reveal())
+}
+
+fn list(args: &ListArgs) -> Result<(), Failure> {
+    let keys = open(&args.store)?.list().map_err(failure)?;
+    if args.json {
+        let keys: Vec<_> = keys.iter().map(as_json).collect();
+        return output::line(serde_json::Value::from(keys));
+    }
+    if keys.is_empty() {
+        output::note("no keys yet; `tenbells keys create` makes one");
+    }
+    for key in keys {
+        let name = key.name.as_deref().unwrap_or("-");
+        let state = key
+            .revoked_at
+            .map_or_else(String::new, |at| format!("  revoked {at:.0}"));
+        output::line(output::clean_line(&format!(
+            "{}  {:<9}  {:<24}  {name}{state}",
+            key.id,
+            key.role.as_str(),
+            key.topics.join(" "),
+        )))?;
+    }
+    Ok(())
+}
+
+fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
+    let revoked = open(&args.store)?
+        .revoke(&args.id, Timestamp::now())
+        .map_err(failure)?;
+    if revoked {
+        output::note(format!("{} is revoked; a running broker refuses it within seconds", args.id));
+        return Ok(());
+    }
+    Err(
+        Failure::no_input(format!("there is no key {} that still stands", args.id))
+            .advise("`tenbells keys list` shows the ids"),
+    )
+}
+
+fn open(store: &Store) -> Result<KeyFile, Failure> {
+    KeyFile::open(&store.data_dir).map_err(failure)
+}
+
+fn failure(error: KeyError) -> Failure {
+    match error {
+        KeyError::Invalid(_) | KeyError::Full { .. } => Failure::data(error.to_string()),
+        _ => Failure::new(Exit::Io, error.to_string()),
+    }
+}
+
+fn as_json(key: &KeyRecord) -> serde_json::Value {
+    serde_json::json!({
+        "id": key.id,
+        "role": key.role.as_str(),
+        "topics": key.topics,
+        "name": key.name,
+        "created_at": format_millis(key.created_at),
+        "revoked_at": key.revoked_at.map(format_millis),
+    })
+}
+
+impl From<Role> for keys::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Publisher => Self::Publisher,
+            Role::Desk => Self::Desk,
+            Role::Reader => Self::Reader,
+            Role::Admin => Self::Admin,
+        }
+    }
 }

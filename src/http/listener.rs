@@ -18,11 +18,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
 use super::admission::{Admission, Admitted};
 use super::problem::jitter_s;
+use super::stall::StallGuard;
 use crate::shutdown::Shutdown;
 
 /// Bounds of a listener.
@@ -39,9 +39,6 @@ pub struct ListenerOptions {
     /// How long open requests may take to finish once the server stops.
     pub drain: Duration,
 }
-
-/// The byte stream of a connection, as hyper has it.
-pub(super) type Stream = TimeoutStream<TcpStream>;
 
 /// What a request knows of its connection.
 #[derive(Debug, Clone)]
@@ -139,8 +136,7 @@ async fn serve(
 ) {
     // Small answers go out at once; an error here only costs latency.
     let _ = stream.set_nodelay(true);
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(options.stall_max));
+    let stream = StallGuard::new(stream, options.stall_max);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
         let router = router.clone();
@@ -151,7 +147,7 @@ async fn serve(
         .header_read_timeout(options.header_timeout)
         .max_buf_size(options.header_bytes_max)
         .max_headers(options.headers_max)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {

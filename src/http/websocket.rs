@@ -13,9 +13,10 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::auth::topic_name;
-use super::listener::{Peer, Stream};
+use super::listener::Peer;
 use super::problem::Problem;
 use super::read::Query;
+use super::stall::StallGuard;
 use super::{Http, State};
 use crate::fanout::Hello;
 use crate::protocol::{CloseCode, Code, SUBPROTOCOL, close_frame};
@@ -99,10 +100,9 @@ async fn refuse_origin(upgraded: Upgraded) {
 /// The bare socket, and what the peer has sent behind its handshake.
 fn take_socket(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
     let parts = upgraded
-        .downcast::<TokioIo<std::pin::Pin<Box<Stream>>>>()
+        .downcast::<TokioIo<StallGuard>>()
         .ok()?;
-    let stream = std::pin::Pin::into_inner(parts.io.into_inner());
-    Some((stream.into_inner(), parts.read_buf))
+    Some((parts.io.into_inner().into_inner(), parts.read_buf))
 }
 
 fn first_subscribe(

@@ -152,5 +152,6 @@ fn make_key(folder: &Path, role: Role, glob: &str) -> String {
         .expect("key file")
         .create(role, &[glob.to_owned()], None, jiff::Timestamp::now())
         .expect("key")
-        .to_string()
+        .reveal()
+        .to_owned()
 }

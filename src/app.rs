@@ -1,0 +1,351 @@
+//! Composition: a configuration becomes a store, a broker, the fan-out and two listeners, which run until the order to
+//! stop. The only file that names a concrete store.
+//!
+//! Stopping goes from the outside in: no new connection, readers told when to come back, open requests finished, the
+//! store closed last. A store that fails stops the server: it must not look alive while it keeps nothing.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::broker::{Broker, BrokerOptions, RingLimit};
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::demo;
+use crate::fanout::{FanOut, FanOutOptions};
+use crate::http::{
+    Admission, AdmissionLimit, Http, HttpOptions, Listener, ListenerOptions, admin_router, router,
+};
+use crate::keys::{KeyError, KeyRing, Keys};
+use crate::metrics::{Metrics, Reading};
+use crate::shutdown::Shutdown;
+use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::store::{Store, StoreOptions};
+
+/// How often the store is asked whether it still works.
+const STORE_CHECK: Duration = Duration::from_millis(250);
+/// Connections of the admin listener, beside those of the public one.
+const ADMIN_CONNECTIONS_MAX: usize = 64;
+
+/// A server that has its sockets and its store, and waits to run.
+pub struct App {
+    config: Config,
+    shutdown: Shutdown,
+    store: Arc<SqliteStore>,
+    broker: Arc<Broker>,
+    fanout: Arc<FanOut>,
+    http: Arc<Http>,
+    public: TcpListener,
+    admin: TcpListener,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Why a server did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The data folder.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The keys in it.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// An address that can't be listened on.
+    #[error("{address} can't be listened on: {source}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The threads that serve readers.
+    #[error("the fan-out could not start: {0}")]
+    FanOut(std::io::Error),
+    /// The store failed while the server ran.
+    #[error("the store failed, so nothing more can be acknowledged: {0}")]
+    StoreFailed(String),
+}
+
+impl App {
+    /// Opens the data folder and the sockets; nothing is answered before [`App::run`].
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn start(config: Config, shutdown: Shutdown) -> Result<Self, AppError> {
+        let clock = Arc::new(SystemClock);
+        let store = SqliteStore::open(&config.data_dir, store_options(&config), clock.clone())?;
+        let keys = KeyRing::open(&config.data_dir)?;
+        let as_store: Arc<dyn Store> = Arc::clone(&store) as _;
+        let broker = Broker::new(as_store, clock, broker_options(&config));
+        let as_keys: Arc<dyn Keys> = Arc::clone(&keys) as _;
+        let fanout = FanOut::start(
+            fanout_options(&config),
+            Arc::clone(&broker),
+            Arc::clone(&as_keys),
+            tokio::runtime::Handle::current(),
+        )
+        .map_err(AppError::FanOut)?;
+        let fanout = Arc::new(fanout);
+        broker.set_outlets(fanout.outlets());
+        let admission = Arc::new(Admission::new(AdmissionLimit {
+            connections_max: config.http.connections_max,
+            publishers_reserved: config.http.reserved_for_publishers,
+        }));
+        let metrics = Arc::new(Metrics::new());
+        observe(&metrics, &broker, &fanout, &admission);
+        let http = Http::new(
+            Arc::clone(&broker),
+            Arc::clone(&fanout),
+            as_keys,
+            metrics,
+            shutdown.clone(),
+            http_options(&config),
+            admission,
+        );
+        let public = listen(config.listen).await?;
+        let admin = listen(config.admin_listen).await?;
+        let tasks = vec![
+            tokio::spawn(Arc::clone(&broker).run()),
+            tokio::spawn(keys.run()),
+        ];
+        Ok(Self {
+            config,
+            shutdown,
+            store,
+            broker,
+            fanout,
+            http,
+            public,
+            admin,
+            tasks,
+        })
+    }
+
+    /// Where publishers and readers connect.
+    pub fn address(&self) -> SocketAddr {
+        self.public.local_addr().unwrap_or(self.config.listen)
+    }
+
+    /// Where health and metrics are.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+            .local_addr()
+            .unwrap_or(self.config.admin_listen)
+    }
+
+    /// The broker, for what runs beside the listeners.
+    pub fn broker(&self) -> &Arc<Broker> {
+        &self.broker
+    }
+
+    /// Serves until the order to stop, then stops in good order.
+    ///
+    /// # Errors
+    /// [`AppError::StoreFailed`] when the store gave up.
+    pub async fn run(self) -> Result<(), AppError> {
+        let options = listener_options(&self.config);
+        let admin_admission = Arc::new(Admission::new(AdmissionLimit {
+            connections_max: ADMIN_CONNECTIONS_MAX,
+            publishers_reserved: 0,
+        }));
+        let public = Listener::new(
+            self.public,
+            router(Arc::clone(&self.http)),
+            Arc::clone(&self.http.admission),
+            options,
+        );
+        let admin = Listener::new(
+            self.admin,
+            admin_router(Arc::clone(&self.http)),
+            admin_admission,
+            options,
+        );
+        // Health and metrics answer until the very end.
+        let closed = Shutdown::new();
+        let admin = tokio::spawn(admin.run(closed.clone()));
+        let public = tokio::spawn(public.run(self.shutdown.clone()));
+        let demo = self.config.demo.then(|| {
+            let (broker, shutdown) = (Arc::clone(&self.broker), self.shutdown.clone());
+            tokio::spawn(async move {
+                if let Err(error) = demo::run(broker, shutdown).await {
+                    tracing::error!(%error, "the demo stopped");
+                }
+            })
+        });
+        let failed = tokio::select! {
+            () = self.shutdown.wait() => None,
+            reason = store_failure(&self.store) => Some(reason),
+        };
+        self.shutdown.trigger();
+        self.fanout.drain(self.config.drain).await;
+        for task in [Some(public), demo].into_iter().flatten() {
+            // A task that panicked has said so; the rest still stops in order.
+            let _ = task.await;
+        }
+        self.fanout.stop();
+        let store = Arc::clone(&self.store);
+        for task in self.tasks {
+            task.abort();
+            let _ = task.await;
+        }
+        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        closed.trigger();
+        let _ = admin.await;
+        match failed {
+            None => {
+                tracing::info!("stopped; everything acknowledged is kept");
+                Ok(())
+            }
+            Some(reason) => Err(AppError::StoreFailed(reason)),
+        }
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
+    let socket = match address {
+        SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4(),
+        SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6(),
+    };
+    socket
+        .and_then(|socket| {
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            // A storm of reconnects must fit until it is accepted; the kernel cuts this to its own limit.
+            socket.listen(4_096)
+        })
+        .map_err(|source| AppError::Listen { address, source })
+}
+
+async fn store_failure(store: &Arc<SqliteStore>) -> String {
+    loop {
+        if let Some(reason) = store.failed() {
+            return reason;
+        }
+        tokio::time::sleep(STORE_CHECK).await;
+    }
+}
+
+fn store_options(config: &Config) -> StoreOptions {
+    StoreOptions {
+        topics_max: config.topics.max,
+        ..StoreOptions::default()
+    }
+}
+
+fn broker_options(config: &Config) -> BrokerOptions {
+    BrokerOptions {
+        ring: RingLimit {
+            frames_max: config.ring.frames_max,
+            bytes_max: config.ring.bytes_max,
+        },
+        page_bytes_max: config.ring.page_bytes_max,
+        idle: config.topics.idle,
+        ..BrokerOptions::default()
+    }
+}
+
+fn fanout_options(config: &Config) -> FanOutOptions {
+    FanOutOptions {
+        shards: config.shards,
+        connections_max: config.http.connections_max,
+        topics_per_connection_max: config.websocket.topics_per_connection_max,
+        message_bytes_max: config.websocket.message_bytes_max,
+        first_subscribe: config.websocket.first_subscribe,
+        ping_every: config.websocket.ping_every,
+        pong_within: config.websocket.pong_within,
+        stall_max: config.websocket.stall_max,
+        ..FanOutOptions::default()
+    }
+}
+
+fn http_options(config: &Config) -> HttpOptions {
+    HttpOptions {
+        body_bytes_max: config.http.body_bytes_max,
+        batch_bytes_max: config.http.batch_bytes_max,
+        body_timeout: config.http.body_timeout,
+        wait_max: config.http.wait_max,
+        sse_heartbeat: config.http.sse_heartbeat,
+        sse_retry: config.http.sse_retry,
+        origins: config.origins.clone(),
+        auto_create: config.topics.auto_create,
+        public_url: config.public_url.clone().unwrap_or_default(),
+    }
+}
+
+fn listener_options(config: &Config) -> ListenerOptions {
+    ListenerOptions {
+        header_timeout: config.http.header_timeout,
+        drain: config.drain,
+        ..ListenerOptions::default()
+    }
+}
+
+/// Numbers that others count, read at each scrape.
+fn observe(
+    metrics: &Metrics,
+    broker: &Arc<Broker>,
+    fanout: &Arc<FanOut>,
+    admission: &Arc<Admission>,
+) {
+    let gauge = |read: Box<dyn Fn() -> f64 + Send + Sync>| Reading::Gauge(read);
+    let counter = |read: Box<dyn Fn() -> u64 + Send + Sync>| Reading::Counter(read);
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+    let as_f64 = |count: u64| count as f64;
+    let count = move |count: usize| as_f64(count as u64);
+    let (a, b, c, d) = (
+        Arc::clone(broker),
+        Arc::clone(broker),
+        Arc::clone(admission),
+        Arc::clone(admission),
+    );
+    let (e, f, g, h) = (
+        Arc::clone(fanout),
+        Arc::clone(fanout),
+        Arc::clone(fanout),
+        Arc::clone(fanout),
+    );
+    metrics.observe(vec![
+        (
+            "topics_in_use",
+            "Topics in memory",
+            gauge(Box::new(move || count(a.channel_count()))),
+        ),
+        (
+            "subscribers",
+            "Subscribers of all topics, on all transports",
+            gauge(Box::new(move || as_f64(b.reader_count()))),
+        ),
+        (
+            "connections",
+            "Open connections of the public listener",
+            gauge(Box::new(move || count(c.connections()))),
+        ),
+        (
+            "readers",
+            "Connections that are readers",
+            gauge(Box::new(move || count(d.readers()))),
+        ),
+        (
+            "websockets",
+            "Open WebSockets",
+            gauge(Box::new(move || as_f64(e.connections()))),
+        ),
+        (
+            "laggards",
+            "Subscribers on WebSockets that are behind the head",
+            gauge(Box::new(move || as_f64(f.counters().laggards))),
+        ),
+        (
+            "deliveries",
+            "Changes handed to subscribers on WebSockets",
+            counter(Box::new(move || g.counters().deliveries)),
+        ),
+        (
+            "delivered_bytes",
+            "Bytes of changes handed to subscribers on WebSockets",
+            counter(Box::new(move || h.counters().bytes)),
+        ),
+    ]);
+}
