@@ -131,13 +131,31 @@ fn start_failure(error: AppError) -> Failure {
     match error {
         AppError::Open(OpenError::InUse(_)) => Failure::new(Exit::Temporary, message)
             .advise("stop the other one, or give this one a data folder of its own: --data-dir"),
-        AppError::Listen { .. } => Failure::new(Exit::Unavailable, message)
-            .advise("another program may have the address; --listen and --admin-listen choose others"),
+        AppError::Listen { .. } => Failure::new(Exit::Unavailable, message).advise(
+            "another program may have the address; --listen and --admin-listen choose others",
+        ),
         _ => Failure::new(Exit::Io, message),
     }
 }
 
-fn load(_: Option<&std::path::Path>, a: ServeArgs) -> Result<Config, Failure> { let mut c = Config::default(); if let Some(d)=a.data_dir { c.data_dir=d; } if let Some(l)=a.listen { c.listen=l; } if let Some(l)=a.admin_listen { c.admin_listen=l; } c.demo=a.demo; Ok(c) }
-fn overrides(a: ServeArgs) -> ServeArgs { a }
+fn load(_: Option<&std::path::Path>, a: ServeArgs) -> Result<Config, Failure> {
+    let mut c = Config::default();
+    if let Some(d) = a.data_dir {
+        c.data_dir = d;
+    }
+    if let Some(l) = a.listen {
+        c.listen = l;
+    }
+    if let Some(l) = a.admin_listen {
+        c.admin_listen = l;
+    }
+    c.demo = a.demo;
+    Ok(c)
+}
+fn overrides(a: ServeArgs) -> ServeArgs {
+    a
+}
 /// x
-pub fn check_config(_args: CheckConfigArgs) -> Result<(), Failure> { Ok(()) }
+pub fn check_config(_args: CheckConfigArgs) -> Result<(), Failure> {
+    Ok(())
+}

@@ -83,10 +83,7 @@ async fn render_page(
 }
 
 /// `GET /`
-pub(super) async fn index(
-    Extract(http): State,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(super) async fn index(Extract(http): State, headers: HeaderMap) -> Result<Response, Problem> {
     let stored = http.broker.topics(None, INDEX_TOPICS_MAX).await?;
     let mut topics = Vec::new();
     for stored in stored.iter().filter(|stored| !stored.private) {
