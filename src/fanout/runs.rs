@@ -137,7 +137,7 @@ impl Runs {
     }
 
     /// The run behind `cursor` out of frames read from the store; none where there are none.
-    pub(super) fn from_page(
+    pub(super) fn join_page(
         &mut self,
         cursor: Offset,
         frames: &[Arc<Frame>],
@@ -191,7 +191,7 @@ impl Runs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ChangeKind, EntryId, TopicName};
+    use crate::model::{ChangeKind, EntryId};
     use crate::store::StoredChange;
 
     fn frame(offset: Offset, length: usize) -> Arc<Frame> {
@@ -209,7 +209,6 @@ mod tests {
 
     #[test]
     fn a_cut_run_leaves_the_rest_of_one_frame_and_the_cursor_on_it() {
-        let _ = TopicName::parse("t");
         let run = Run::new(4, frames(5..=7), 7).expect("a run");
         assert_eq!((run.count(), run.last()), (3, 7));
         let length = frame(5, 10).ws().len();
@@ -243,7 +242,7 @@ mod tests {
             let big: Vec<_> = (cursor + 1..=cursor + 2)
                 .map(|offset| frame(offset, 30_000))
                 .collect();
-            let run = runs.from_page(cursor, &big, 1_000).expect("a run");
+            let run = runs.join_page(cursor, &big, 1_000).expect("a run");
             assert_eq!(run.count(), 2);
         }
         assert!(runs.kept.len() <= RUNS_MAX);
@@ -258,10 +257,10 @@ mod tests {
     fn a_page_is_cut_at_the_bytes_of_a_run() {
         let mut runs = Runs::default();
         let huge: Vec<_> = (1..=3).map(|offset| frame(offset, 50_000)).collect();
-        let run = runs.from_page(0, &huge, 3).expect("a run");
+        let run = runs.join_page(0, &huge, 3).expect("a run");
         assert_eq!(run.last(), 1);
         assert!(run.is_full);
         let over: Vec<_> = (4..=5).map(|offset| frame(offset, 90_000)).collect();
-        assert_eq!(runs.from_page(3, &over, 5).expect("a run").last(), 4);
+        assert_eq!(runs.join_page(3, &over, 5).expect("a run").last(), 4);
     }
 }

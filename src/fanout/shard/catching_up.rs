@@ -74,14 +74,11 @@ impl Shard {
         connection.is_queued = false;
         let mut more = false;
         let mut place = 0;
-        loop {
-            let Some(subscription) = self
-                .connection(key)
-                .filter(|connection| connection.is_clear())
-                .and_then(|connection| connection.subscriptions.get(place).copied())
-            else {
-                break;
-            };
+        while let Some(subscription) = self
+            .connection(key)
+            .filter(|connection| connection.is_clear())
+            .and_then(|connection| connection.subscriptions.get(place).copied())
+        {
             place += 1;
             match self.step(
                 key,
@@ -126,7 +123,7 @@ impl Shard {
                 match topic.pages.get(index, &channel, cursor, key) {
                     PageAnswer::Here(page) => {
                         let frames = page.after(cursor);
-                        let Some(run) = topic.runs.from_page(cursor, frames, channel.head()) else {
+                        let Some(run) = topic.runs.join_page(cursor, frames, channel.head()) else {
                             return Step::Rests;
                         };
                         deliver(connection, member, run, &channel, now, &self.counters)

@@ -17,10 +17,7 @@ impl Shard {
     pub(super) fn readable(&mut self, key: Key) {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut buffers = 0;
-        loop {
-            let Some(connection) = self.connection(key) else {
-                break;
-            };
+        while let Some(connection) = self.connection(key) {
             match connection.read(&mut buffer) {
                 Ok(Some(0)) | Err(_) => {
                     self.broken.push(key);
