@@ -1,5 +1,7 @@
 //! The one integration test binary: behaviour over real sockets, and the contract of the stores.
 
+mod errors;
+mod idempotency;
 mod publish;
 mod store_contract;
 mod support;
