@@ -1,9 +1,12 @@
 //! The one integration test binary: behaviour over real sockets, and the contract of the stores.
 
+mod access;
+mod caching;
 mod embargo;
 mod errors;
 mod idempotency;
 mod publish;
+mod retraction;
 mod store_contract;
 mod support;
 mod topic;

@@ -1,5 +1,6 @@
 //! A whole server in this process, on ports of its own, with a data folder that is gone afterwards.
 
+pub mod bytes;
 pub mod call;
 pub mod raw;
 pub mod read;
