@@ -1,5 +1,13 @@
 //! The one integration test binary: behaviour over real sockets, and the contract of the stores.
 
+mod access;
+mod caching;
+mod embargo;
+mod errors;
+mod idempotency;
+mod publish;
+mod retraction;
 mod store_contract;
 mod support;
+mod topic;
 mod transports;

@@ -1,6 +1,9 @@
 //! A whole server in this process, on ports of its own, with a data folder that is gone afterwards.
 
+pub mod bytes;
 pub mod call;
+pub mod raw;
+pub mod read;
 pub mod sse;
 pub mod ws;
 

@@ -15,7 +15,7 @@ pub struct Event {
 /// An open stream.
 pub struct Sse {
     response: reqwest::Response,
-    buffer: String,
+    buffer: Vec<u8>,
     pub last_id: String,
 }
 
@@ -33,7 +33,7 @@ impl Sse {
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self {
             response,
-            buffer: String::new(),
+            buffer: Vec::new(),
             last_id: String::new(),
         }
     }
@@ -41,9 +41,9 @@ impl Sse {
     /// The next event with data; none at the end of the stream.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some(end) = self.buffer.find("\n\n") {
-                let block = self.buffer[..end].to_owned();
-                self.buffer.drain(..end + 2);
+            if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\n\n") {
+                let block: Vec<u8> = self.buffer.drain(..end + 2).collect();
+                let block = String::from_utf8(block).expect("UTF-8");
                 if let Some(event) = self.read(&block) {
                     return Some(event);
                 }
@@ -53,8 +53,8 @@ impl Sse {
                 .await
                 .expect("something arrives in time")
                 .ok()??;
-            self.buffer
-                .push_str(std::str::from_utf8(&chunk).expect("whole characters"));
+            // A chunk can end inside a character; an event can't.
+            self.buffer.extend_from_slice(&chunk);
         }
     }
 
