@@ -201,3 +201,64 @@ fn overrides(args: &ServeArgs) -> Vec<Flag> {
     .filter_map(|(name, key, value)| value.map(|value| Flag { name, key, value }))
     .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Command, parse};
+
+    const MACHINE: Machine = Machine {
+        cores: 2,
+        open_files_max: Some(20_000),
+    };
+
+    /// What `serve` with these arguments makes of a file of this text.
+    fn settings(file: &str, args: &[&str]) -> Result<Settings, Failure> {
+        let written = tempfile::NamedTempFile::new().expect("file");
+        std::fs::write(written.path(), file).expect("write");
+        let args = ["tenbells", "serve"].iter().chain(args).copied();
+        let Command::Serve(args) = parse(args).expect("accepted").command else {
+            panic!("serve");
+        };
+        let sources = Sources {
+            file: Some(written.path().to_owned()),
+            flags: overrides(&args),
+            ..Sources::default()
+        };
+        Settings::load(&sources, MACHINE).map_err(config_failure)
+    }
+
+    #[test]
+    fn every_flag_is_the_last_layer() {
+        let file = "data_dir = 'file'\nshards = 5\ndrain_ms = 7\n[log]\nformat = 'text'";
+        let args = [
+            ["--data-dir", "flag"],
+            ["--listen", "0.0.0.0:81"],
+            ["--admin-listen", "127.0.0.1:82"],
+            ["--shards", "3"],
+            ["--log-format", "json"],
+            ["--behind-proxy", "--demo"],
+        ];
+        let config = settings(file, args.as_flattened()).expect("loads").config();
+        assert_eq!(config.data_dir, PathBuf::from("flag"));
+        assert_eq!(config.listen.to_string(), "0.0.0.0:81");
+        assert_eq!(config.admin_listen.to_string(), "127.0.0.1:82");
+        assert_eq!((config.shards, config.drain.as_millis()), (3, 7));
+        assert_eq!(config.log.format, telemetry::LogFormat::Json);
+        assert!(config.behind_proxy && config.demo);
+        let config = settings(file, &[]).expect("loads").config();
+        assert_eq!((config.data_dir, config.shards), (PathBuf::from("file"), 5));
+        assert!(!config.behind_proxy && !config.demo);
+    }
+
+    #[test]
+    fn a_refusal_tells_the_command_line_from_the_configuration() {
+        let exit = |file, args: &[&str]| settings(file, args).expect_err("refused").exit();
+        assert_eq!(exit("", &["--listen", "0.0.0.0:0"]), Exit::Usage);
+        assert_eq!(exit("listen = '0.0.0.0:0'", &[]), Exit::Config);
+        assert_eq!(exit("listen = 1", &[]), Exit::Config);
+        let file = Some(PathBuf::from("/nonexistent/tenbells.toml"));
+        let failure = check_config(CheckConfigArgs { config: file }).expect_err("no file");
+        assert_eq!(failure.exit(), Exit::NoInput);
+    }
+}

@@ -197,7 +197,8 @@ fn log_level(layers: &Layers) -> Result<(), ConfigError> {
         return wrong(format!("which is no level or filter: {error}"));
     }
     // A filter takes any bare word for the name of a module; what was meant is a level, and "wran" would log nothing.
-    let bare = |part: &&str| !part.contains(['=', '[']) && part.parse::<LevelFilter>().is_err();
+    let is_level = |part: &str| !part.is_empty() && part.parse::<LevelFilter>().is_ok();
+    let bare = |part: &&str| !part.contains(['=', '[']) && !is_level(part);
     if let Some(word) = level.split(',').map(str::trim).find(bare) {
         return wrong(format!(
             "but {word:?} is none of off, error, warn, info, debug, trace; a module's level is written as \

@@ -98,7 +98,7 @@ fn every_setting_has_a_variable_that_sets_it() {
         ("log.level", _) => "debug".to_owned(),
         ("topics.auto_create", _) => "false".to_owned(),
         ("http.connections_max", _) => "500".to_owned(),
-        (_, bounds::Kind::Integer { min, .. }) => (min + 1).to_string(),
+        (_, bounds::Kind::Integer { min, .. }) => (min + 5).to_string(),
         (_, bounds::Kind::Switch) => "true".to_owned(),
         (_, bounds::Kind::Text) => "elsewhere".to_owned(),
         (_, bounds::Kind::List) => "https://a.example, https://b.example".to_owned(),
