@@ -6,7 +6,6 @@ use axum::extract::{Path, RawQuery, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::auth::topic_name;
 use super::problem::Problem;
 use super::read::{Query, audience};
 use super::response::{cached, etag_of, etag_of_bytes, typed};
