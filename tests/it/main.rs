@@ -11,3 +11,4 @@ mod store_contract;
 mod support;
 mod topic;
 mod transports;
+mod websocket;
