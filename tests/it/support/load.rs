@@ -1,7 +1,7 @@
 //! A publisher that retries blindly and a reader that resumes, both through whatever happens to the server.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -29,6 +29,9 @@ pub struct Publisher {
     pub name: usize,
     pub base: String,
     pub key: String,
+    /// How many requests got no answer, and how many of all answers were those of an earlier try.
+    pub lost: Arc<AtomicUsize>,
+    pub replayed: Arc<AtomicUsize>,
     http: reqwest::Client,
 }
 
@@ -38,12 +41,21 @@ impl Publisher {
             name,
             base: base.to_owned(),
             key: key.to_owned(),
+            lost: Arc::default(),
+            replayed: Arc::default(),
             http: reqwest::Client::new(),
         }
     }
 
     /// Sends the request with this number once; none where no 2xx came back.
     pub async fn send(&self, number: usize) -> Option<Vec<Acked>> {
+        let acked = self.try_send(number).await;
+        self.lost
+            .fetch_add(usize::from(acked.is_none()), Ordering::Relaxed);
+        acked
+    }
+
+    async fn try_send(&self, number: usize) -> Option<Vec<Acked>> {
         let idempotency_key = format!("p{}-{number}", self.name);
         let entry = |part: usize| json!({"headline": format!("{idempotency_key}.{part}")});
         let batch = number % BATCH_EVERY == 0;
@@ -67,6 +79,9 @@ impl Publisher {
             assert!(matches!(answer.status().as_u16(), 401 | 503), "{answer:?}");
             return None;
         }
+        let replayed = answer.headers().contains_key("idempotency-replayed");
+        self.replayed
+            .fetch_add(usize::from(replayed), Ordering::Relaxed);
         // An answer that breaks off is no acknowledgement.
         let answer: Value = answer.json().await.ok()?;
         let answers = match &answer["entries"] {
