@@ -2,6 +2,9 @@
 
 mod access;
 mod caching;
+mod corpus;
+mod crash;
+mod drain;
 mod embargo;
 mod errors;
 mod idempotency;

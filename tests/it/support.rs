@@ -2,6 +2,8 @@
 
 pub mod bytes;
 pub mod call;
+pub mod load;
+pub mod process;
 pub mod raw;
 pub mod read;
 pub mod sse;
@@ -150,7 +152,8 @@ impl Drop for Server {
     }
 }
 
-fn make_key(folder: &Path, role: Role, glob: &str) -> String {
+/// A key in the file of a data folder; a server on it learns of the key by itself.
+pub fn make_key(folder: &Path, role: Role, glob: &str) -> String {
     KeyFile::open(folder)
         .expect("key file")
         .create(role, &[glob.to_owned()], None, jiff::Timestamp::now())

@@ -21,6 +21,12 @@ pub struct Sse {
 
 impl Sse {
     pub async fn open(url: &str, last_id: Option<&str>, key: Option<&str>) -> Self {
+        let opened = Self::try_open(url, last_id, key).await;
+        opened.expect("a stream")
+    }
+
+    /// As [`Sse::open`]; none where nobody answers.
+    pub async fn try_open(url: &str, last_id: Option<&str>, key: Option<&str>) -> Option<Self> {
         let mut request = reqwest::Client::new().get(url);
         if let Some(id) = last_id {
             request = request.header("last-event-id", id);
@@ -28,14 +34,14 @@ impl Sse {
         if let Some(key) = key {
             request = request.bearer_auth(key);
         }
-        let response = request.send().await.expect("a stream");
+        let response = request.send().await.ok()?;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self {
+        Some(Self {
             response,
             buffer: Vec::new(),
             last_id: String::new(),
-        }
+        })
     }
 
     /// The next event with data; none at the end of the stream.
