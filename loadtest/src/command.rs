@@ -1,0 +1,3 @@
+//! The commands: each is a scenario that fills a report.
+
+pub mod publish;

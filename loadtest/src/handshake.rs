@@ -1,0 +1,88 @@
+//! The opening handshake of a reader (RFC 6455, section 4.1), with the sample key of the RFC: it need not be secret.
+
+use memchr::memmem;
+
+/// The key of section 1.3 of the RFC, and the answer that belongs to it.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+/// Longest answer, in bytes.
+const ANSWER_BYTES_MAX: usize = 8 * 1024;
+
+/// Where a subscription begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After<'a> {
+    /// At the head.
+    Head,
+    /// Before the first change.
+    Start,
+    /// Behind this change.
+    Position(&'a str, u64),
+}
+
+/// The request.
+pub fn request(authority: &str, topic: &str, after: After<'_>) -> String {
+    let after = match after {
+        After::Head => String::new(),
+        After::Start => "&after=start".to_owned(),
+        After::Position(epoch, offset) => format!("&after={epoch}-{offset}"),
+    };
+    format!(
+        "GET /v1/ws?topic={topic}{after} HTTP/1.1\r\nHost: {authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Protocol: tenbells.v1\r\n\r\n"
+    )
+}
+
+/// Reads the answer: its length, or none where more must be read.
+///
+/// # Errors
+/// What is wrong with it, in a few words.
+pub fn answer(bytes: &[u8]) -> Result<Option<usize>, String> {
+    let Some(end) = memmem::find(bytes, b"\r\n\r\n") else {
+        return if bytes.len() > ANSWER_BYTES_MAX {
+            Err("an endless answer to the handshake".to_owned())
+        } else {
+            Ok(None)
+        };
+    };
+    let text = std::str::from_utf8(&bytes[..end]).map_err(|_| "an answer that is not text".to_owned())?;
+    let mut lines = text.split("\r\n");
+    let status = lines.next().unwrap_or_default();
+    if !status.starts_with("HTTP/1.1 101") {
+        return Err(status.to_owned());
+    }
+    let accepted = lines.filter_map(|line| line.split_once(':')).any(|(name, value)| {
+        name.eq_ignore_ascii_case("sec-websocket-accept") && value.trim() == ACCEPT
+    });
+    if accepted {
+        Ok(Some(end + 4))
+    } else {
+        Err("an answer without the right Sec-WebSocket-Accept".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cursor_is_in_the_request() {
+        let line = |after| request("h:1", "t", after).lines().next().map(str::to_owned);
+        assert_eq!(line(After::Head).as_deref(), Some("GET /v1/ws?topic=t HTTP/1.1"));
+        assert_eq!(line(After::Start).as_deref(), Some("GET /v1/ws?topic=t&after=start HTTP/1.1"));
+        assert_eq!(line(After::Position("k3", 7)).as_deref(), Some("GET /v1/ws?topic=t&after=k3-7 HTTP/1.1"));
+    }
+
+    #[test]
+    fn only_the_right_answer_is_taken() {
+        let good = format!("HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: {ACCEPT}\r\n\r\n");
+        assert_eq!(answer(good.as_bytes()), Ok(Some(good.len())));
+        assert_eq!(answer(format!("{good}\x81\x00").as_bytes()), Ok(Some(good.len())));
+        assert_eq!(answer(&good.as_bytes()[..40]), Ok(None));
+        assert_eq!(
+            answer(b"HTTP/1.1 503 Service Unavailable\r\n\r\n"),
+            Err("HTTP/1.1 503 Service Unavailable".to_owned())
+        );
+        assert!(answer(b"HTTP/1.1 101 x\r\nsec-websocket-accept: no\r\n\r\n").is_err());
+        assert!(answer(&[b'x'; 9_000]).is_err());
+    }
+}

@@ -1,0 +1,312 @@
+//! The broker over HTTP, as a publisher sees it: one keep-alive connection, one request at a time.
+//!
+//! Cheap on purpose (hyper without a pool), because it shares the machine with the server that it measures. Plain
+//! HTTP only: TLS belongs in front of a broker and would measure something else.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Method, Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use memchr::memmem;
+use tokio::net::TcpStream;
+
+/// Longest answer that is read, in bytes.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where the broker is, and what lets a publisher in.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its address, resolved once.
+    pub address: SocketAddr,
+    /// The `Host` header.
+    pub authority: String,
+    bearer: Option<String>,
+}
+
+/// One connection to the broker; it is made anew when it was lost.
+#[derive(Debug)]
+pub struct Connection {
+    target: Arc<Target>,
+    sender: Option<SendRequest<Full<Bytes>>>,
+}
+
+/// Where a change got its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// The numbering.
+    pub epoch: String,
+    /// The number.
+    pub offset: u64,
+}
+
+/// An answer that is not a success.
+#[derive(Debug)]
+pub struct Refused {
+    /// The HTTP status; none where there was no answer.
+    pub status: Option<StatusCode>,
+    /// What was said.
+    pub message: String,
+}
+
+impl Target {
+    /// Reads `url` and finds its address.
+    ///
+    /// # Errors
+    /// When it is no plain `http` URL, or the name has no address.
+    pub fn parse(url: &str, key: Option<&str>) -> Result<Self> {
+        let url = url::Url::parse(url).with_context(|| format!("{url} is not a URL"))?;
+        if url.scheme() != "http" {
+            bail!(
+                "scheme {}: the harness speaks plain http only",
+                url.scheme()
+            );
+        }
+        let host = url.host_str().context("the URL has no host")?;
+        let port = url.port_or_known_default().context("the URL has no port")?;
+        let authority = format!("{host}:{port}");
+        let address = authority
+            .to_socket_addrs()
+            .with_context(|| format!("can't resolve {authority}"))?
+            .next()
+            .with_context(|| format!("{authority} has no address"))?;
+        Ok(Self {
+            address,
+            authority,
+            bearer: key.map(|key| format!("Bearer {key}")),
+        })
+    }
+}
+
+impl Connection {
+    /// A connection that is made with its first request.
+    pub fn new(target: Arc<Target>) -> Self {
+        Self {
+            target,
+            sender: None,
+        }
+    }
+
+    /// Publishes one entry.
+    ///
+    /// # Errors
+    /// [`Refused`] with the status, or without one when the outcome is not known.
+    pub async fn publish(
+        &mut self,
+        topic: &str,
+        key: &str,
+        entry: Bytes,
+    ) -> Result<Placed, Refused> {
+        let path = format!("/v1/topics/{topic}/entries");
+        let answer = self.call(Method::POST, &path, Some(key), entry).await?;
+        placed(&answer).ok_or_else(|| Refused {
+            status: None,
+            message: format!("an answer without a position: {}", shortened(&answer)),
+        })
+    }
+
+    /// Publishes one entry and repeats it with the same key until there is an answer, at most `tries` times.
+    ///
+    /// # Errors
+    /// The last refusal; a refusal that no repeat can change is not repeated.
+    pub async fn publish_surely(
+        &mut self,
+        topic: &str,
+        key: &str,
+        entry: Bytes,
+        tries: u32,
+    ) -> Result<Placed, Refused> {
+        let mut tried = 1;
+        loop {
+            match self.publish(topic, key, entry.clone()).await {
+                Err(refused) if refused.may_pass() && tried < tries => {
+                    tokio::time::sleep(Duration::from_millis(50 << tried.min(6))).await;
+                    tried += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// The head of a topic.
+    ///
+    /// # Errors
+    /// When the broker does not answer, or without a position.
+    pub async fn head(&mut self, topic: &str) -> Result<Placed> {
+        let path = format!("/v1/topics/{topic}");
+        let answer = self
+            .call(Method::GET, &path, None, Bytes::new())
+            .await
+            .map_err(|refused| anyhow!("can't read topic {topic}: {refused}"))?;
+        placed(&answer).ok_or_else(|| anyhow!("topic {topic} without a position"))
+    }
+
+    async fn call(
+        &mut self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Bytes,
+    ) -> Result<Bytes, Refused> {
+        let answered =
+            tokio::time::timeout(REQUEST_TIMEOUT, self.exchange(method, path, key, body)).await;
+        let outcome = match answered {
+            Ok(outcome) => outcome,
+            Err(_) => Err(anyhow!("no answer within {} s", REQUEST_TIMEOUT.as_secs())),
+        };
+        match outcome {
+            Ok((status, body)) if status.is_success() => Ok(body),
+            Ok((status, body)) => Err(Refused {
+                status: Some(status),
+                message: shortened(&body),
+            }),
+            Err(error) => {
+                self.sender = None;
+                Err(Refused {
+                    status: None,
+                    message: format!("{error:#}"),
+                })
+            }
+        }
+    }
+
+    async fn exchange(
+        &mut self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes)> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, &self.target.authority)
+            .header(header::CONTENT_TYPE, "application/json");
+        if let Some(bearer) = &self.target.bearer {
+            request = request.header(header::AUTHORIZATION, bearer);
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let request = request.body(Full::new(body))?;
+        let sender = self.ready().await?;
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+            .collect()
+            .await
+            .map_err(|error| anyhow!("the answer broke off: {error}"))?;
+        Ok((status, body.to_bytes()))
+    }
+
+    async fn ready(&mut self) -> Result<&mut SendRequest<Full<Bytes>>> {
+        let usable = match &mut self.sender {
+            Some(sender) => sender.ready().await.is_ok(),
+            None => false,
+        };
+        if !usable {
+            self.sender = Some(self.connect().await?);
+        }
+        self.sender.as_mut().context("just connected")
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
+        let address = self.target.address;
+        let stream = TcpStream::connect(address)
+            .await
+            .with_context(|| format!("can't connect to {address}"))?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(async move {
+            // A connection that ends with an error shows in the request that was on it.
+            let _ = connection.await;
+        });
+        Ok(sender)
+    }
+}
+
+impl Refused {
+    /// Whether the same request may succeed later.
+    pub fn may_pass(&self) -> bool {
+        match self.status {
+            None => true,
+            Some(status) => {
+                status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.status {
+            Some(status) => write!(f, "{status}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+/// Finds the last `"position":"EPOCH-OFFSET"` of an answer, without parsing the entry before it.
+fn placed(answer: &[u8]) -> Option<Placed> {
+    const NAME: &[u8] = b"\"position\":\"";
+    let start = memmem::rfind(answer, NAME)? + NAME.len();
+    let rest = &answer[start..];
+    let end = memchr::memchr(b'"', rest)?;
+    let (epoch, offset) = split_position(std::str::from_utf8(&rest[..end]).ok()?)?;
+    Some(Placed {
+        epoch: epoch.to_owned(),
+        offset,
+    })
+}
+
+/// Takes `EPOCH-OFFSET` apart.
+pub fn split_position(text: &str) -> Option<(&str, u64)> {
+    let (epoch, offset) = text.rsplit_once('-')?;
+    Some((epoch, offset.parse().ok()?))
+}
+
+fn shortened(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(300)]);
+    text.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_position_behind_the_entry() {
+        let answer =
+            br#"{"entry":{"id":"a","body_html":"\"position\":\"no-1\""},"position":"k3v9q2-42"}"#;
+        let placed = placed(answer).expect("a position");
+        assert_eq!((placed.epoch.as_str(), placed.offset), ("k3v9q2", 42));
+        assert_eq!(super::placed(br#"{"position":null}"#), None);
+    }
+
+    #[test]
+    fn only_plain_http_is_spoken() {
+        assert!(Target::parse("https://127.0.0.1:1", None).is_err());
+        assert!(Target::parse("no url", None).is_err());
+        let target = Target::parse("http://127.0.0.1:7010/", None).expect("target");
+        assert_eq!(target.address.port(), 7010);
+    }
+
+    #[test]
+    fn a_refusal_for_good_is_not_repeated() {
+        let refused = |status| Refused {
+            status,
+            message: String::new(),
+        };
+        assert!(refused(None).may_pass());
+        assert!(refused(Some(StatusCode::SERVICE_UNAVAILABLE)).may_pass());
+        assert!(!refused(Some(StatusCode::FORBIDDEN)).may_pass());
+        assert!(!refused(Some(StatusCode::CONFLICT)).may_pass());
+    }
+}

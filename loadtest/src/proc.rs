@@ -1,0 +1,201 @@
+//! What a process costs, from `/proc`: its CPU, its memory, and the kernel's soft-interrupt threads beside it.
+//!
+//! On loopback most of TCP's receiving runs inside the sender's own `write`; what overflows runs in `ksoftirqd`, on
+//! nobody's account. Both are read, so that a server can't look cheap by pushing work there.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// A process whose cost is measured.
+#[derive(Debug, Clone)]
+pub struct Process {
+    pid: u32,
+    ksoftirqd: Vec<u32>,
+}
+
+/// A reading of the counters; two of them make a cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU of the process in user space since it started.
+    pub user: Duration,
+    /// CPU of the process in the kernel since it started.
+    pub system: Duration,
+    /// CPU of all `ksoftirqd` threads since the machine started.
+    pub ksoftirqd: Duration,
+    /// Resident memory of the process, in bytes.
+    pub rss_bytes: u64,
+    /// Memory of the machine's TCP buffers, in bytes.
+    pub tcp_bytes: u64,
+}
+
+impl Process {
+    /// The process `pid`.
+    ///
+    /// # Errors
+    /// When there is none, or it can't be read.
+    pub fn open(pid: u32) -> Result<Self> {
+        let process = Self {
+            pid,
+            ksoftirqd: ksoftirqd(),
+        };
+        process.usage()?;
+        Ok(process)
+    }
+
+    /// The process that listens on `port` of this machine; none when it is elsewhere, or another user's.
+    pub fn listening_on(port: u16) -> Option<Self> {
+        let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
+            .iter()
+            .find_map(|table| listening_inode(&fs::read_to_string(table).ok()?, port))?;
+        let wanted = format!("socket:[{inode}]");
+        processes().find_map(|pid| {
+            let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+            descriptors
+                .flatten()
+                .any(|entry| {
+                    fs::read_link(entry.path()).is_ok_and(|link| link == Path::new(&wanted))
+                })
+                .then(|| Self::open(pid).ok())?
+        })
+    }
+
+    /// Its id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Reads the counters.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn usage(&self) -> Result<Usage> {
+        let (user, system) =
+            cpu(self.pid).with_context(|| format!("process {} is gone", self.pid))?;
+        let ksoftirqd = self
+            .ksoftirqd
+            .iter()
+            .filter_map(|pid| cpu(*pid))
+            .map(|(user, system)| user + system)
+            .sum();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        Ok(Usage {
+            user,
+            system,
+            ksoftirqd,
+            rss_bytes: rss_bytes(&status).unwrap_or(0),
+            tcp_bytes: tcp_bytes(&fs::read_to_string("/proc/net/sockstat").unwrap_or_default())
+                .unwrap_or(0),
+        })
+    }
+}
+
+impl Usage {
+    /// CPU of the process and of `ksoftirqd` between `earlier` and this reading.
+    pub fn cpu_since(&self, earlier: &Self) -> Duration {
+        (self.user + self.system + self.ksoftirqd)
+            .saturating_sub(earlier.user + earlier.system + earlier.ksoftirqd)
+    }
+
+    /// The part of it that was `ksoftirqd`'s.
+    pub fn ksoftirqd_since(&self, earlier: &Self) -> Duration {
+        self.ksoftirqd.saturating_sub(earlier.ksoftirqd)
+    }
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn ksoftirqd() -> Vec<u32> {
+    processes()
+        .filter(|pid| {
+            fs::read_to_string(format!("/proc/{pid}/comm"))
+                .is_ok_and(|name| name.starts_with("ksoftirqd/"))
+        })
+        .collect()
+}
+
+fn cpu(pid: u32) -> Option<(Duration, Duration)> {
+    let ticks = rustix::param::clock_ticks_per_second();
+    let (user, system) = stat_ticks(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+    let time = |count: u64| Duration::from_micros(count * 1_000_000 / ticks);
+    Some((time(user), time(system)))
+}
+
+/// `utime` and `stime` of a `stat` line. The name before them may have spaces and brackets.
+fn stat_ticks(line: &str) -> Option<(u64, u64)> {
+    let (_, fields) = line.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace().skip(11);
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+}
+
+fn rss_bytes(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.split_ascii_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+fn tcp_bytes(sockstat: &str) -> Option<u64> {
+    let line = sockstat
+        .lines()
+        .find_map(|line| line.strip_prefix("TCP:"))?;
+    let pages: u64 = line
+        .split_ascii_whitespace()
+        .skip_while(|word| *word != "mem")
+        .nth(1)?
+        .parse()
+        .ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+fn listening_inode(table: &str, port: u16) -> Option<u64> {
+    table.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let (_, local_port) = fields.get(1)?.rsplit_once(':')?;
+        let listens = *fields.get(3)? == "0A";
+        (listens && u16::from_str_radix(local_port, 16) == Ok(port))
+            .then(|| fields.get(9)?.parse().ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stat_line_is_read_behind_any_name() {
+        let line = "42 (a) b (c) S 1 1 1 0 -1 4194560 1 2 3 4 170 30 0 0 20 0 9 0 100 5 6";
+        assert_eq!(stat_ticks(line), Some((170, 30)));
+    }
+
+    #[test]
+    fn the_tables_of_the_kernel_are_read() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
+             0: 0100007F:1B62 0100007F:A000 01 0:0 0:0 0 0 0 111 1\n\
+             1: 0100007F:1B62 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4242 1\n";
+        assert_eq!(listening_inode(table, 0x1b62), Some(4242));
+        assert_eq!(listening_inode(table, 80), None);
+        assert_eq!(
+            tcp_bytes("sockets: used 9\nTCP: inuse 1 orphan 0 tw 0 alloc 2 mem 3\n"),
+            Some(3 * rustix::param::page_size() as u64)
+        );
+        assert_eq!(rss_bytes("Name:\tx\nVmRSS:\t    2048 kB\n"), Some(2 << 20));
+    }
+
+    #[test]
+    fn finds_the_process_behind_a_port() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let found = Process::listening_on(port).expect("this process");
+        assert_eq!(found.pid(), std::process::id());
+        assert!(found.usage().expect("usage").rss_bytes > 0);
+    }
+}

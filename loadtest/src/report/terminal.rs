@@ -1,0 +1,100 @@
+//! The summary on the terminal: plain text that also reads well in a log.
+
+use std::io::{self, Write};
+
+use super::{Report, duration, number};
+
+/// Writes the summary to stdout.
+///
+/// # Errors
+/// When stdout is closed.
+pub fn print(report: &Report) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(summary(report).as_bytes())?;
+    out.flush()
+}
+
+fn summary(report: &Report) -> String {
+    let mut lines = vec![
+        format!("loadtest {}  ({:.1} s)", report.command, report.seconds),
+        format!("  {}", report.machine.one_line()),
+        String::new(),
+    ];
+    let width = report
+        .figures
+        .iter()
+        .map(|figure| figure.label.chars().count())
+        .max()
+        .unwrap_or(0);
+    for figure in &report.figures {
+        let line = format!(
+            "  {:<width$}  {:>14} {}",
+            figure.label,
+            number(figure.value),
+            figure.unit
+        );
+        lines.push(line.trim_end().to_owned());
+    }
+    if !report.distributions.is_empty() {
+        let width = report
+            .distributions
+            .iter()
+            .map(|one| one.label.chars().count())
+            .max()
+            .unwrap_or(0);
+        lines.push(String::new());
+        lines.push(format!(
+            "  {:<width$}  {:>11} {:>11} {:>11} {:>11} {:>11} {:>12}",
+            "", "p50", "p90", "p99", "p99.9", "max", "count"
+        ));
+        for one in &report.distributions {
+            lines.push(format!(
+                "  {:<width$}  {:>11} {:>11} {:>11} {:>11} {:>11} {:>12}",
+                one.label,
+                duration(one.p50_us),
+                duration(one.p90_us),
+                duration(one.p99_us),
+                duration(one.p999_us),
+                duration(one.max_us),
+                number(as_number(one.count)),
+            ));
+        }
+    }
+    lines.push(String::new());
+    if report.failures.is_empty() {
+        lines.push("  PASSED".to_owned());
+    } else {
+        lines.push("  FAILED".to_owned());
+        lines.extend(
+            report
+                .failures
+                .iter()
+                .map(|failure| format!("  - {failure}")),
+        );
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts are shown whole up to 2^53"
+)]
+fn as_number(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_said_last() {
+        let mut report = Report::new("fanout", &serde_json::json!({}));
+        report.count("gaps", "gaps", 1);
+        assert!(summary(&report).contains("PASSED"));
+        report.fail("1 gap");
+        let text = summary(&report);
+        assert!(text.ends_with("  FAILED\n  - 1 gap\n"), "{text}");
+    }
+}
