@@ -9,6 +9,7 @@ mod embargo;
 mod errors;
 mod idempotency;
 mod publish;
+mod readers;
 mod retraction;
 mod store_contract;
 mod support;

@@ -4,6 +4,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
@@ -15,6 +16,17 @@ pub struct Ws(WebSocketStream<MaybeTlsStream<TcpStream>>);
 impl Ws {
     pub async fn open(url: &str) -> Self {
         Self::open_with(url, &[]).await
+    }
+
+    /// Opens with small buffers: for tests with hundreds.
+    pub async fn open_small(url: &str) -> Self {
+        let limits = WebSocketConfig::default()
+            .read_buffer_size(4_096)
+            .write_buffer_size(0);
+        let (socket, _) = tokio_tungstenite::connect_async_with_config(url, Some(limits), false)
+            .await
+            .expect("a WebSocket");
+        Self(socket)
     }
 
     /// Opens with header fields of one's own.
