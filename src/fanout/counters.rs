@@ -19,6 +19,14 @@ pub struct Counters {
     pub closed: u64,
 }
 
+/// What was sent in one turn of a shard: plain numbers, handed over at its end.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    changes: u64,
+    bytes: u64,
+    sends: u64,
+}
+
 /// The counters of one shard.
 #[derive(Debug, Default)]
 pub(super) struct ShardCounters {
@@ -28,6 +36,19 @@ pub(super) struct ShardCounters {
     bytes: AtomicU64,
     sends: AtomicU64,
     closed: AtomicU64,
+}
+
+impl Tally {
+    /// One write took so many changes and bytes.
+    pub(super) fn sent(&mut self, changes: u64, bytes: u64) {
+        self.changes += changes;
+        self.bytes += bytes;
+        self.sends += 1;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sends == 0
+    }
 }
 
 impl ShardCounters {
@@ -44,7 +65,13 @@ impl ShardCounters {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    pub(super) fn sent(&self, changes: u64, bytes: u64, sends: u64) {
+    /// Takes over what was sent since the last time.
+    pub(super) fn take(&self, tally: &mut Tally) {
+        let Tally {
+            changes,
+            bytes,
+            sends,
+        } = std::mem::take(tally);
         self.deliveries.fetch_add(changes, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.sends.fetch_add(sends, Ordering::Relaxed);

@@ -118,9 +118,8 @@ impl Run {
 }
 
 impl Runs {
-    /// What stands behind `cursor`, from what is kept or from the ring.
-    pub(super) fn behind(&mut self, cursor: Offset, channel: &Channel) -> Behind<'_> {
-        let head = channel.head();
+    /// What stands between `cursor` and `head`, from what is kept or from the ring.
+    pub(super) fn behind(&mut self, cursor: Offset, head: Offset, channel: &Channel) -> Behind<'_> {
         if cursor >= head {
             return Behind::AtHead;
         }

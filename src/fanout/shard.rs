@@ -26,7 +26,7 @@ use tokio::runtime::Handle;
 use self::deadlines::Drain;
 use self::walking::Load;
 use super::connection::{Connection, Flushed, Key};
-use super::counters::ShardCounters;
+use super::counters::{ShardCounters, Tally};
 use super::inbound::Received;
 use super::inbox::{Command, Inbox};
 use super::topic::ShardTopic;
@@ -56,6 +56,7 @@ pub(super) struct Shard {
     poll: Poll,
     inbox: Arc<Inbox>,
     counters: Arc<ShardCounters>,
+    tally: Tally,
     connections: Slab<Connection>,
     topics: Slab<ShardTopic>,
     by_name: HashMap<TopicName, usize>,
@@ -92,6 +93,7 @@ impl Shard {
             poll,
             inbox: Arc::clone(&inbox),
             counters: Arc::default(),
+            tally: Tally::default(),
             connections: Slab::new(),
             topics: Slab::new(),
             by_name: HashMap::new(),
@@ -140,6 +142,9 @@ impl Shard {
             self.walk_slice();
             self.continue_some();
             self.bury();
+            if !self.tally.is_empty() {
+                self.counters.take(&mut self.tally);
+            }
         }
     }
 

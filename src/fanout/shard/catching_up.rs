@@ -106,7 +106,8 @@ impl Shard {
         ) else {
             return Step::Rests;
         };
-        if member.waits || member.cursor >= channel.head() {
+        let head = channel.head();
+        if member.waits || member.cursor >= head {
             return Step::Rests;
         }
         if !connection.may_read(&channel) {
@@ -115,18 +116,18 @@ impl Shard {
             return Step::More;
         }
         let cursor = member.cursor;
-        let outcome = match topic.runs.behind(cursor, &channel) {
+        let outcome = match topic.runs.behind(cursor, head, &channel) {
             Behind::AtHead => return Step::Rests,
-            Behind::Run(run) => deliver(connection, member, run, &channel, now, &self.counters),
+            Behind::Run(run) => deliver(connection, member, run, &channel, now, &mut self.tally),
             Behind::Store => {
                 let index = cursor / PAGE_CHANGES;
                 match topic.pages.get(index, &channel, cursor, key) {
                     PageAnswer::Here(page) => {
                         let frames = page.after(cursor);
-                        let Some(run) = topic.runs.join_page(cursor, frames, channel.head()) else {
+                        let Some(run) = topic.runs.join_page(cursor, frames, head) else {
                             return Step::Rests;
                         };
-                        deliver(connection, member, run, &channel, now, &self.counters)
+                        deliver(connection, member, run, &channel, now, &mut self.tally)
                     }
                     PageAnswer::Wait => {
                         member.waits = true;

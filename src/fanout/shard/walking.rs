@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::Shard;
 use crate::broker::Channel;
 use crate::fanout::connection::{Connection, Flushed, Key, Partial, Sent};
-use crate::fanout::counters::ShardCounters;
+use crate::fanout::counters::Tally;
 use crate::fanout::runs::{Behind, Run};
 use crate::fanout::topic::Member;
 use crate::protocol::{presence, text_frame};
@@ -181,13 +181,15 @@ impl Shard {
                 hidden.push(key);
                 continue;
             }
-            let outcome = match topic.runs.behind(member.cursor, &channel) {
+            let outcome = match topic.runs.behind(member.cursor, head, &channel) {
                 Behind::AtHead => continue,
                 Behind::Store => {
                     short.push(key);
                     continue;
                 }
-                Behind::Run(run) => deliver(connection, member, run, &channel, now, &self.counters),
+                Behind::Run(run) => {
+                    deliver(connection, member, run, &channel, now, &mut self.tally)
+                }
             };
             match outcome {
                 Delivery::Whole if member.cursor < head => short.push(key),
@@ -303,12 +305,12 @@ pub(super) fn deliver(
     run: &Run,
     channel: &Arc<Channel>,
     now: u32,
-    counters: &ShardCounters,
+    tally: &mut Tally,
 ) -> Delivery {
     match connection.send(run.bytes()) {
         Sent::Whole => {
             member.cursor = run.last();
-            counters.sent(run.count(), run.bytes().len() as u64, 1);
+            tally.sent(run.count(), run.bytes().len() as u64);
             Delivery::Whole
         }
         Sent::Gone => Delivery::Gone,
@@ -321,7 +323,7 @@ pub(super) fn deliver(
                 rest,
                 channel: Some(Arc::clone(channel)),
             });
-            counters.sent(cursor - before, sent as u64, 1);
+            tally.sent(cursor - before, sent as u64);
             Delivery::Blocked
         }
     }
