@@ -8,6 +8,7 @@ mod drain;
 mod embargo;
 mod errors;
 mod idempotency;
+mod operating;
 mod positions;
 mod publish;
 mod retraction;
