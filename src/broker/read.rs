@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::{Broker, Channel, Frame, Walk};
+use super::{Broker, Channel, Frame, ResetReason, Start, Walk, resolve};
 use crate::content;
-use crate::model::{Entry, EntryId, Epoch, Offset, Tombstone, TopicName};
+use crate::model::{After, Entry, EntryId, Epoch, Offset, Tombstone, TopicName};
 use crate::store::{
     AuditRecord, EntryQuery, EntryState, HeldEntry, ReadError, ReadLimit, Refused, StoredEntry,
     StoredTopic,
@@ -69,6 +69,28 @@ impl EntryAnswer {
 }
 
 impl Broker {
+    /// Where a subscriber that asks for `after` starts.
+    ///
+    /// An answer out of the store can name a position that the feed has not brought to the channel yet. Such a reader
+    /// is not ahead of the server, so the store is asked before it is told so.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn start(
+        self: &Arc<Self>,
+        channel: &Arc<Channel>,
+        after: &After,
+    ) -> Result<Start, ReadError> {
+        let start = resolve(after, channel.epoch(), channel.head());
+        if start != Start::Reset(ResetReason::PastHead) {
+            return Ok(start);
+        }
+        if let Some(stored) = self.topic(channel.name()).await? {
+            channel.catch_up(&stored);
+        }
+        Ok(resolve(after, channel.epoch(), channel.head()))
+    }
+
     /// What is behind `cursor`: from the ring, or from the store where the ring is too short. Empty at the head.
     ///
     /// # Errors

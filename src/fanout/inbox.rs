@@ -13,7 +13,8 @@ use bytes::Bytes;
 use mio::Waker;
 
 use super::Hello;
-use crate::broker::{Channel, Page, Ticket};
+use super::connection::Key;
+use crate::broker::{Channel, Page, Start, Ticket};
 use crate::model::TopicName;
 use crate::store::ReadError;
 
@@ -34,6 +35,12 @@ pub(super) enum Command {
     Resolved {
         topic: TopicName,
         channel: Result<Option<Arc<Channel>>, ReadError>,
+    },
+    /// Where a subscriber starts that named a position past the head which the shard knew.
+    Started {
+        key: Key,
+        channel: Arc<Channel>,
+        start: Result<Start, ReadError>,
     },
     /// The answer for laggards beyond the ring.
     Page {

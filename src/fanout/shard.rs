@@ -199,6 +199,11 @@ impl Shard {
                     drop(ticket);
                 }
                 Command::Resolved { topic, channel } => self.resolved(&topic, channel),
+                Command::Started {
+                    key,
+                    channel,
+                    start,
+                } => self.started(key, &channel, start),
                 Command::Page {
                     channel,
                     index,

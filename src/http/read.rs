@@ -12,7 +12,7 @@ use super::auth::{Access, entry_id, topic_name};
 use super::problem::Problem;
 use super::response::{Audience, cached, etag_of, etag_of_bytes, json, with_fields, with_head};
 use super::{Http, State};
-use crate::broker::{Answer, Changes, Channel, EntryAnswer, Start, resolve};
+use crate::broker::{Answer, Changes, Channel, EntryAnswer, Start};
 use crate::keys::Right;
 use crate::model::{After, Offset, Position, TopicName};
 use crate::protocol::Code;
@@ -184,8 +184,7 @@ pub(super) async fn changes(
     let after = query.after()?;
     let wait = query.wait(http.options.wait_max)?;
     let (channel, access) = http.readable(&headers, &topic).await?;
-    let head = channel.head();
-    let from = match resolve(&after, channel.epoch(), head) {
+    let from = match http.broker.start(&channel, &after).await? {
         Start::From(offset) => offset,
         Start::Reset(reason) => {
             let position = channel.position();

@@ -20,7 +20,7 @@ use super::auth::{Access, topic_name};
 use super::problem::Problem;
 use super::read::{Query, resume_from};
 use super::{Admitted, Http, State};
-use crate::broker::{Channel, Presence, Start, resolve};
+use crate::broker::{Channel, Presence, Start};
 use crate::model::Offset;
 use crate::protocol::{Code, sse_presence, sse_reset, sse_start};
 
@@ -65,7 +65,8 @@ pub(super) async fn stream(
         .admission
         .reader()
         .ok_or_else(|| Problem::unavailable("as many readers as may be are here"))?;
-    let reader = Reader::new(http, channel, access, &after, admitted);
+    let start = http.broker.start(&channel, &after).await?;
+    let reader = Reader::new(http, channel, access, start, admitted);
     let mut response = Response::new(Body::from_stream(stream::unfold(
         reader,
         |mut reader| async move {
@@ -90,13 +91,13 @@ impl Reader {
         http: Arc<Http>,
         channel: Arc<Channel>,
         access: Access,
-        after: &crate::model::After,
+        start: Start,
         admitted: Admitted,
     ) -> Self {
         let head = channel.watch_head();
         let now = channel.head();
         let retry = http.options.sse_retry;
-        let (cursor, first) = match resolve(after, channel.epoch(), now) {
+        let (cursor, first) = match start {
             Start::From(offset) => (offset, sse_start(&channel.epoch().at(offset), retry, now)),
             Start::Reset(reason) => {
                 let position = channel.epoch().at(now);

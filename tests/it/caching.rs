@@ -19,6 +19,8 @@ async fn busy() -> Server {
         });
         server.publish_entry("t", entry).await;
     }
+    // An acknowledged change reaches the readers a moment later.
+    assert_eq!(server.changes("t", "start").await.len(), 20);
     server
 }
 

@@ -36,6 +36,7 @@ async fn unchanged(server: &Server, before: &[Value]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn a_field_that_does_not_fit_is_named() {
     let (server, before) = standing().await;
     let long = |bytes: usize| "a".repeat(bytes);
@@ -146,6 +147,7 @@ async fn a_field_that_does_not_fit_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn names_paths_methods_and_parameters_have_errors_of_their_own() {
     let (server, before) = standing().await;
     let desk = |method: &str, path: &str| server.desk(method, path).json(&json!({"headline": "x"}));

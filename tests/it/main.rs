@@ -8,6 +8,8 @@ mod drain;
 mod embargo;
 mod errors;
 mod idempotency;
+mod operating;
+mod positions;
 mod publish;
 mod readers;
 mod retraction;

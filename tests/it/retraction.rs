@@ -27,6 +27,8 @@ fn wrong(id: &str) -> Value {
 async fn with_a_wrong_entry() -> (Server, Vec<Value>) {
     let server = Server::start().await;
     server.publish("t", "first").await;
+    // From its first reader on, the topic keeps what follows in memory as well.
+    assert_eq!(server.changes("t", "start").await.len(), 1);
     server.publish_entry("t", wrong("e")).await;
     server.publish("t", "between").await;
     let path = "/v1/topics/t/entries/e";

@@ -151,8 +151,20 @@ impl Server {
     pub async fn changes(&self, topic: &str, after: &str) -> Vec<Value> {
         let mut after = after.to_owned();
         let mut changes = Vec::new();
+        // An acknowledged change reaches the readers a moment later.
+        let path = format!("/v1/topics/{topic}");
+        let head = self.get(&path).key(&self.desk).expect(200).await["head"].clone();
+        let offset = |position: &str| -> u64 {
+            let offset = position
+                .rsplit('-')
+                .next()
+                .and_then(|text| text.parse().ok());
+            offset.unwrap_or(0)
+        };
         loop {
-            let path = format!("/v1/topics/{topic}/changes?after={after}&limit=7");
+            let behind = head.as_u64().is_some_and(|head| offset(&after) < head);
+            let wait = if behind { 20 } else { 0 };
+            let path = format!("/v1/topics/{topic}/changes?after={after}&limit=7&wait={wait}");
             let page = self.get(&path).key(&self.desk).expect(200).await;
             let batch = page["changes"].as_array().expect("changes").clone();
             if batch.is_empty() {

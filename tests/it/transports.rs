@@ -183,8 +183,10 @@ async fn equal_cursors_give_equal_cacheable_bytes() {
         server.publish("t", &format!("entry {number}")).await;
     }
     let path = "/v1/topics/t/changes?after=start&limit=3";
+    assert_eq!(server.changes("t", "start").await.len(), 5);
     let first = server.get(path).send().await;
     server.publish("t", "one more").await;
+    assert_eq!(server.changes("t", "start").await.len(), 6);
     let again = server.get(path).send().await;
     assert_eq!(first.body, again.body);
     assert_eq!(first.header("cache-control"), "public, max-age=1");

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::Shard;
-use crate::broker::{Channel, Start, resolve};
+use crate::broker::{Channel, ResetReason, Start, resolve};
 use crate::fanout::connection::{Key, Subscription};
 use crate::fanout::inbox::Command;
 use crate::fanout::topic::{Member, ShardTopic};
@@ -57,14 +57,9 @@ impl Shard {
             tracing::error!(%topic, %error, "a topic can't be read");
         }
         for (key, after) in self.resolving.remove(topic).unwrap_or_default() {
-            let Some(connection) = self.connection(key) else {
+            if !self.still_asks(key, topic) {
                 continue;
-            };
-            // Unsubscribed meanwhile.
-            let Some(asked) = connection.resolving.iter().position(|name| name == topic) else {
-                continue;
-            };
-            connection.resolving.swap_remove(asked);
+            }
             match &channel {
                 Ok(Some(channel)) => self.enter(key, channel, &after),
                 Ok(None) => self.refuse_unseen(key, topic),
@@ -73,7 +68,74 @@ impl Shard {
         }
     }
 
+    /// Whether it has not taken the question back meanwhile; it is answered now.
+    fn still_asks(&mut self, key: Key, topic: &TopicName) -> bool {
+        let Some(connection) = self.connection(key) else {
+            return false;
+        };
+        let asked = connection.resolving.iter().position(|name| name == topic);
+        asked
+            .map(|asked| connection.resolving.swap_remove(asked))
+            .is_some()
+    }
+
     fn enter(&mut self, key: Key, channel: &Arc<Channel>, after: &After) {
+        let Some(connection) = self.connection(key) else {
+            return;
+        };
+        if !connection.may_read(channel) {
+            return self.refuse_unseen(key, channel.name());
+        }
+        match resolve(after, channel.epoch(), channel.head()) {
+            Start::Reset(ResetReason::PastHead) => self.ask_start(key, channel, after.clone()),
+            start => self.join(key, channel, start),
+        }
+    }
+
+    /// A position past the head may be one that the store knows and the feed has not brought yet: the store is asked
+    /// before the reader is told that it is false.
+    fn ask_start(&mut self, key: Key, channel: &Arc<Channel>, after: After) {
+        if let Some(connection) = self.connection(key) {
+            connection.resolving.push(channel.name().clone());
+        }
+        let (broker, inbox) = (Arc::clone(&self.parts.broker), Arc::clone(&self.inbox));
+        let channel = Arc::clone(channel);
+        self.parts.runtime.spawn(async move {
+            let start = broker.start(&channel, &after).await;
+            inbox.post(Command::Started {
+                key,
+                channel,
+                start,
+            });
+        });
+    }
+
+    /// Goes on with a subscriber whose position the store was asked about.
+    pub(super) fn started(
+        &mut self,
+        key: Key,
+        channel: &Arc<Channel>,
+        start: Result<Start, ReadError>,
+    ) {
+        if !self.still_asks(key, channel.name()) {
+            return;
+        }
+        match start {
+            Ok(start) => self.join(key, channel, start),
+            Err(error) => {
+                tracing::error!(topic = %channel.name(), %error, "a topic can't be read");
+                self.refuse(
+                    key,
+                    Code::Unavailable,
+                    "the topic can't be read now",
+                    channel.name(),
+                );
+            }
+        }
+    }
+
+    /// Makes the connection a subscriber.
+    fn join(&mut self, key: Key, channel: &Arc<Channel>, start: Start) {
         let name = channel.name().clone();
         let Some(connection) = self.connection(key) else {
             return;
@@ -88,7 +150,7 @@ impl Shard {
         // Counted before the head is read. A head that moves from here on is told to this shard, and the member stands.
         let presence = channel.enter();
         let head = channel.head();
-        let cursor = match resolve(after, channel.epoch(), head) {
+        let cursor = match start {
             Start::From(cursor) => cursor,
             Start::Reset(reason) => {
                 let position = channel.epoch().at(head);
