@@ -130,9 +130,7 @@ impl App {
 
     /// Where health and metrics are.
     pub fn admin_address(&self) -> SocketAddr {
-        self.admin
-            .local_addr()
-            .unwrap_or(self.config.admin_listen)
+        self.admin.local_addr().unwrap_or(self.config.admin_listen)
     }
 
     /// The broker, for what runs beside the listeners.
@@ -249,7 +247,6 @@ fn broker_options(config: &Config) -> BrokerOptions {
 fn fanout_options(config: &Config) -> FanOutOptions {
     FanOutOptions {
         shards: config.shards,
-        connections_max: config.http.connections_max,
         topics_per_connection_max: config.websocket.topics_per_connection_max,
         message_bytes_max: config.websocket.message_bytes_max,
         first_subscribe: config.websocket.first_subscribe,

@@ -1,24 +1,142 @@
-//! stub
-use std::net::SocketAddr; use std::path::PathBuf; use std::time::Duration;
-/// s
-#[derive(Debug, Clone)]
-pub struct Config { pub data_dir: PathBuf, pub listen: SocketAddr, pub admin_listen: SocketAddr, pub public_url: Option<String>, pub shards: usize, pub drain: Duration, pub origins: Vec<String>, pub demo: bool, pub http: HttpConfig, pub topics: TopicsConfig, pub ring: RingConfig, pub websocket: WsConfig, pub log: LogConfig, pub behind_proxy: bool }
-/// s
-#[derive(Debug, Clone)]
-pub struct HttpConfig { pub connections_max: usize, pub reserved_for_publishers: usize, pub body_bytes_max: usize, pub batch_bytes_max: usize, pub body_timeout: Duration, pub header_timeout: Duration, pub wait_max: Duration, pub sse_heartbeat: Duration, pub sse_retry: Duration }
-/// s
-#[derive(Debug, Clone)]
-pub struct TopicsConfig { pub max: usize, pub idle: Duration, pub auto_create: bool }
-/// s
-#[derive(Debug, Clone)]
-pub struct RingConfig { pub frames_max: usize, pub bytes_max: usize, pub page_bytes_max: usize }
-/// s
-#[derive(Debug, Clone)]
-pub struct WsConfig { pub topics_per_connection_max: usize, pub message_bytes_max: usize, pub first_subscribe: Duration, pub ping_every: Duration, pub pong_within: Duration, pub stall_max: Duration }
-/// s
-#[derive(Debug, Clone)]
-pub struct LogConfig { pub format: crate::telemetry::LogFormat, pub level: String }
-impl Default for Config { fn default() -> Self { let s = Duration::from_secs; Self { data_dir: "tenbells-data".into(), listen: ([127,0,0,1],7010).into(), admin_listen: ([127,0,0,1],7011).into(), public_url: None, shards: 2, drain: s(10), origins: vec![], demo: false, behind_proxy: false,
- http: HttpConfig { connections_max: 19000, reserved_for_publishers: 256, body_bytes_max: 256*1024, batch_bytes_max: 8<<20, body_timeout: s(10), header_timeout: s(5), wait_max: s(60), sse_heartbeat: s(15), sse_retry: s(2) },
- topics: TopicsConfig { max: 10000, idle: s(300), auto_create: true }, ring: RingConfig { frames_max: 1024, bytes_max: 8<<20, page_bytes_max: 64<<20 },
- websocket: WsConfig { topics_per_connection_max: 32, message_bytes_max: 4096, first_subscribe: s(10), ping_every: s(25), pong_within: s(10), stall_max: s(60) }, log: LogConfig { format: Default::default(), level: "info".into() } } } }
+//! The configuration: what a default, a file, the environment and the command line say, made into one checked [`Config`].
+//!
+//! In two stages. [`Settings`] gathers the four layers, each of which goes before the one above, remembers where every
+//! setting came from, and refuses what is unknown, out of bounds or unsafe. [`Config`] is what the rest of the crate
+//! sees: plain values, in the types it computes with. Nothing here opens the data folder or a socket.
+
+mod bounds;
+mod check;
+mod error;
+mod form;
+mod machine;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use error::{ConfigError, Origin};
+pub use machine::Machine;
+pub use settings::{Flag, Settings, Sources};
+
+use crate::telemetry::LogFormat;
+
+/// A checked configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Folder with everything that is kept.
+    pub data_dir: PathBuf,
+    /// Where publishers and readers connect.
+    pub listen: SocketAddr,
+    /// Where health and metrics are.
+    pub admin_listen: SocketAddr,
+    /// `https://host` for absolute links, without a slash at its end; relative links where there is none.
+    pub public_url: Option<String>,
+    /// Threads that serve readers.
+    pub shards: usize,
+    /// How long stopping may take.
+    pub drain: Duration,
+    /// Origins whose pages may read, beside the broker's own.
+    pub origins: Vec<String>,
+    /// Whether a sample blog is played.
+    pub demo: bool,
+    /// Whether a proxy in front does TLS.
+    pub behind_proxy: bool,
+    /// The public listener.
+    pub http: HttpConfig,
+    /// Topics.
+    pub topics: TopicsConfig,
+    /// What is kept in memory for readers that are behind.
+    pub ring: RingConfig,
+    /// WebSockets.
+    pub websocket: WsConfig,
+    /// Log lines.
+    pub log: LogConfig,
+}
+
+/// Bounds of the public listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Most connections, WebSockets included.
+    pub connections_max: usize,
+    /// How many of them no reader may take; fewer than [`HttpConfig::connections_max`].
+    pub reserved_for_publishers: usize,
+    /// Longest body of a request, in bytes.
+    pub body_bytes_max: usize,
+    /// Longest body of a batch, in bytes.
+    pub batch_bytes_max: usize,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// How long a request's head may take to arrive, and a connection be idle between requests.
+    pub header_timeout: Duration,
+    /// Longest wait of a long poll.
+    pub wait_max: Duration,
+    /// How often an event stream without changes gets a comment.
+    pub sse_heartbeat: Duration,
+    /// When a reader of an event stream is told to come back.
+    pub sse_retry: Duration,
+}
+
+/// Bounds of topics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicsConfig {
+    /// Most topics.
+    pub max: usize,
+    /// How long a topic without readers stays in memory.
+    pub idle: Duration,
+    /// Whether a publisher may make a topic by its first publish.
+    pub auto_create: bool,
+}
+
+/// Bounds of what is kept in memory for readers that are behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RingConfig {
+    /// Most changes in a topic's ring.
+    pub frames_max: usize,
+    /// Most bytes in a topic's ring.
+    pub bytes_max: usize,
+    /// Most bytes of pages read from the store, for all topics together.
+    pub page_bytes_max: usize,
+}
+
+/// Bounds of a WebSocket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WsConfig {
+    /// Most topics of one connection.
+    pub topics_per_connection_max: usize,
+    /// Longest message from a reader, in bytes.
+    pub message_bytes_max: usize,
+    /// How long the first subscribe may take.
+    pub first_subscribe: Duration,
+    /// How often a quiet reader is pinged.
+    pub ping_every: Duration,
+    /// How long the answer to a ping may take.
+    pub pong_within: Duration,
+    /// How long a reader may take nothing of what is sent to it.
+    pub stall_max: Duration,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// For people or for programs.
+    pub format: LogFormat,
+    /// A level, or a filter such as `info,tenbells::store=debug`.
+    pub level: String,
+}
+
+impl Config {
+    /// A configuration file with every setting, its default, its unit and its bounds.
+    pub fn example() -> &'static str {
+        include_str!("../docs/config.example.toml")
+    }
+}
+
+impl Default for Config {
+    /// The configuration of a server that was told nothing, on this machine.
+    fn default() -> Self {
+        Settings::defaults(Machine::this()).config()
+    }
+}

@@ -139,12 +139,7 @@ impl Metrics {
 
     /// Adds numbers that are read when somebody asks: name without the prefix, help, and how to read it.
     pub fn observe(&self, readings: Vec<(&'static str, &'static str, Reading)>) {
-        self.lock().register_collector(Box::new(Readings(
-            readings
-                .into_iter()
-                .map(|(name, help, reading)| (name, help, reading))
-                .collect(),
-        )));
+        self.lock().register_collector(Box::new(Readings(readings)));
     }
 
     /// Counts a request.

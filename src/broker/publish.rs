@@ -379,7 +379,11 @@ impl Broker {
             match self.store().append(append).wait().await {
                 Ok(appended) => match appended.steps.first().and_then(|done| done.offset) {
                     Some(offset) => self.settle(&channel, offset).await,
-                    None if held => return Ok(self.dropped(id, appended.replayed)),
+                    None if held => {
+                        // Nothing of it is in the feed, which asks for a compaction otherwise.
+                        self.compaction.notify_one();
+                        return Ok(self.dropped(id, appended.replayed));
+                    }
                     None => {}
                 },
                 Err(AppendError::NotStored(Refused::NoEntry(_) | Refused::EntryRetracted(_))) => {}

@@ -143,6 +143,8 @@ impl Broker {
     }
 
     pub(super) async fn run_compactions(&self) {
+        // The last run can have ended between a retraction and its compaction.
+        self.compaction.notify_one();
         loop {
             self.compaction.notified().await;
             tokio::time::sleep(COMPACTION_PAUSE).await;

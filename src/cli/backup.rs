@@ -50,10 +50,7 @@ pub struct RestoreArgs {
 /// When the data folder can't be read or the file not be written.
 pub fn backup(args: BackupArgs) -> Result<(), Failure> {
     backup_folder(&args.store.data_dir, &args.file).map_err(failure)?;
-    output::note(format!(
-        "{} has everything as of now",
-        args.file.display()
-    ));
+    output::note(format!("{} has everything as of now", args.file.display()));
     Ok(())
 }
 
@@ -73,7 +70,9 @@ pub fn restore(args: RestoreArgs) -> Result<(), Failure> {
 fn failure(error: BackupError) -> Failure {
     let message = error.to_string();
     match error {
-        BackupError::TargetExists(_) => Failure::new(Exit::Data, message).advise("name another file"),
+        BackupError::TargetExists(_) => {
+            Failure::new(Exit::Data, message).advise("name another file")
+        }
         BackupError::Missing(_) => Failure::no_input(message),
         BackupError::FolderInUse(_) => {
             Failure::new(Exit::Data, message).advise("name a folder that is empty or not there yet")

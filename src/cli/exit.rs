@@ -19,7 +19,8 @@ Exit codes:
   69  unavailable: no broker could be reached, or it failed
   74  I/O error on a file, on stdin or on stdout
   75  temporary failure that outlasted the retries: the same command may work later
-  77  permission denied: a key is missing, wrong, or not for this topic";
+  77  permission denied: a key is missing, wrong, or not for this topic
+  78  the configuration is wrong: its file, or a TENBELLS_ variable";
 
 /// An exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,6 +43,8 @@ pub enum Exit {
     Temporary,
     /// A key is missing, wrong, or not for this.
     Denied,
+    /// The configuration's file or variables are wrong.
+    Config,
 }
 
 /// Why a command failed: the exit code, one sentence, and what to do about it.
@@ -54,7 +57,7 @@ pub struct Failure {
 
 impl Exit {
     /// Every exit code, in the order of the numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Ok,
         Self::Other,
         Self::Usage,
@@ -64,6 +67,7 @@ impl Exit {
         Self::Io,
         Self::Temporary,
         Self::Denied,
+        Self::Config,
     ];
 
     /// The number that the process ends with.
@@ -78,6 +82,7 @@ impl Exit {
             Self::Io => 74,
             Self::Temporary => 75,
             Self::Denied => 77,
+            Self::Config => 78,
         }
     }
 }

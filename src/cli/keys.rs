@@ -167,7 +167,10 @@ fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
         .revoke(&args.id, Timestamp::now())
         .map_err(failure)?;
     if revoked {
-        output::note(format!("{} is revoked; a running broker refuses it within seconds", args.id));
+        output::note(format!(
+            "{} is revoked; a running broker refuses it within seconds",
+            args.id
+        ));
         return Ok(());
     }
     Err(

@@ -1,5 +1,6 @@
 //! `serve` and `check-config`: the broker itself.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::exit::{Exit, Failure};
 use super::output;
 use crate::app::{App, AppError};
-use crate::config::Config;
+use crate::config::{Config, ConfigError, Flag, Machine, Origin, Settings, Sources};
 use crate::shutdown::Shutdown;
 use crate::store::sqlite::OpenError;
 use crate::telemetry;
@@ -21,13 +22,18 @@ Examples:
   Behind a proxy that does TLS:
     tenbells serve --config /etc/tenbells.toml --listen 0.0.0.0:7010 --behind-proxy
 
-A flag goes before the environment, that before the configuration file, that before the default. SIGTERM stops it in
-order: readers are told when to come back, and nothing that was acknowledged is lost.";
+A flag goes before the environment (TENBELLS_LISTEN …), that before the configuration file (--config, else the one that
+TENBELLS_CONFIG names), that before the default; `tenbells check-config` prints what comes out.
+
+SIGTERM stops it in order: readers are told when to come back, and nothing that was acknowledged is lost.";
 
 /// Under the help of `check-config`.
 pub const CHECK_EXAMPLES: &str = "\
 Examples:
-  tenbells check-config --config /etc/tenbells.toml && systemctl restart tenbells";
+  tenbells check-config --config /etc/tenbells.toml && systemctl restart tenbells
+
+Prints every setting in force, as a configuration file. It reads the environment as `serve` does, and opens neither the
+data folder nor a socket.";
 
 /// `tenbells serve`.
 #[derive(Debug, Clone, Args)]
@@ -80,11 +86,11 @@ pub enum LogFormat {
 /// # Errors
 /// When it can't start, or the store fails.
 pub fn run(args: ServeArgs) -> Result<(), Failure> {
-    let demo = args.demo;
+    let flags = overrides(&args);
     let own_folder = args.data_dir.is_some();
-    let file = args.config.clone();
-    let mut config = load(file.as_deref(), overrides(args))?;
-    // A demo leaves nothing behind, unless it was told where.
+    let mut config = load(args.config, flags)?.config();
+    let demo = config.demo;
+    // A demo leaves nothing behind, unless its own command line says where: it must not play in a newsroom's folder.
     let folder = (demo && !own_folder)
         .then(tempfile::tempdir)
         .transpose()
@@ -131,13 +137,128 @@ fn start_failure(error: AppError) -> Failure {
     match error {
         AppError::Open(OpenError::InUse(_)) => Failure::new(Exit::Temporary, message)
             .advise("stop the other one, or give this one a data folder of its own: --data-dir"),
-        AppError::Listen { .. } => Failure::new(Exit::Unavailable, message)
-            .advise("another program may have the address; --listen and --admin-listen choose others"),
+        AppError::Listen { .. } => Failure::new(Exit::Unavailable, message).advise(
+            "another program may have the address; --listen and --admin-listen choose others",
+        ),
         _ => Failure::new(Exit::Io, message),
     }
 }
 
-fn load(_: Option<&std::path::Path>, a: ServeArgs) -> Result<Config, Failure> { let mut c = Config::default(); if let Some(d)=a.data_dir { c.data_dir=d; } if let Some(l)=a.listen { c.listen=l; } if let Some(l)=a.admin_listen { c.admin_listen=l; } c.demo=a.demo; Ok(c) }
-fn overrides(a: ServeArgs) -> ServeArgs { a }
-/// x
-pub fn check_config(_args: CheckConfigArgs) -> Result<(), Failure> { Ok(()) }
+/// Prints the settings in force, as a configuration file; opens neither the data folder nor a socket.
+///
+/// # Errors
+/// When the configuration can't be read, or is refused.
+pub fn check_config(args: CheckConfigArgs) -> Result<(), Failure> {
+    let text = load(args.config, Vec::new())?
+        .to_toml()
+        .map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
+    output::line(text.trim_end())
+}
+
+fn load(file: Option<PathBuf>, flags: Vec<Flag>) -> Result<Settings, Failure> {
+    Settings::load(&Sources::of_process(file, flags), Machine::this()).map_err(config_failure)
+}
+
+fn config_failure(error: ConfigError) -> Failure {
+    match &error {
+        ConfigError::Unreadable { path, source }
+            if source.kind() != std::io::ErrorKind::InvalidData =>
+        {
+            Failure::io(
+                format_args!("the configuration file {}", path.display()),
+                source,
+            )
+        }
+        _ if matches!(error.origin(), Some(Origin::Flag(_))) => Failure::usage(error.to_string()),
+        _ => Failure::new(Exit::Config, error.to_string()),
+    }
+}
+
+/// What the command line sets.
+fn overrides(args: &ServeArgs) -> Vec<Flag> {
+    let address = |address: SocketAddr| OsString::from(address.to_string());
+    let format = args.log_format.map(|format| match format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    });
+    let data_dir = args.data_dir.clone().map(PathBuf::into_os_string);
+    let shards = args.shards.map(|shards| shards.to_string().into());
+    let given = |switch: bool| switch.then(|| "true".into());
+    [
+        ("--data-dir", "data_dir", data_dir),
+        ("--listen", "listen", args.listen.map(address)),
+        (
+            "--admin-listen",
+            "admin_listen",
+            args.admin_listen.map(address),
+        ),
+        ("--behind-proxy", "behind_proxy", given(args.behind_proxy)),
+        ("--shards", "shards", shards),
+        ("--demo", "demo", given(args.demo)),
+        ("--log-format", "log.format", format.map(OsString::from)),
+    ]
+    .into_iter()
+    .filter_map(|(name, key, value)| value.map(|value| Flag { name, key, value }))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Command, parse};
+
+    const MACHINE: Machine = Machine {
+        cores: 2,
+        open_files_max: Some(20_000),
+    };
+
+    /// What `serve` with these arguments makes of a file of this text.
+    fn settings(file: &str, args: &[&str]) -> Result<Settings, Failure> {
+        let written = tempfile::NamedTempFile::new().expect("file");
+        std::fs::write(written.path(), file).expect("write");
+        let args = ["tenbells", "serve"].iter().chain(args).copied();
+        let Command::Serve(args) = parse(args).expect("accepted").command else {
+            panic!("serve");
+        };
+        let sources = Sources {
+            file: Some(written.path().to_owned()),
+            flags: overrides(&args),
+            ..Sources::default()
+        };
+        Settings::load(&sources, MACHINE).map_err(config_failure)
+    }
+
+    #[test]
+    fn every_flag_is_the_last_layer() {
+        let file = "data_dir = 'file'\nshards = 5\ndrain_ms = 7\n[log]\nformat = 'text'";
+        let args = [
+            ["--data-dir", "flag"],
+            ["--listen", "0.0.0.0:81"],
+            ["--admin-listen", "127.0.0.1:82"],
+            ["--shards", "3"],
+            ["--log-format", "json"],
+            ["--behind-proxy", "--demo"],
+        ];
+        let config = settings(file, args.as_flattened()).expect("loads").config();
+        assert_eq!(config.data_dir, PathBuf::from("flag"));
+        assert_eq!(config.listen.to_string(), "0.0.0.0:81");
+        assert_eq!(config.admin_listen.to_string(), "127.0.0.1:82");
+        assert_eq!((config.shards, config.drain.as_millis()), (3, 7));
+        assert_eq!(config.log.format, telemetry::LogFormat::Json);
+        assert!(config.behind_proxy && config.demo);
+        let config = settings(file, &[]).expect("loads").config();
+        assert_eq!((config.data_dir, config.shards), (PathBuf::from("file"), 5));
+        assert!(!config.behind_proxy && !config.demo);
+    }
+
+    #[test]
+    fn a_refusal_tells_the_command_line_from_the_configuration() {
+        let exit = |file, args: &[&str]| settings(file, args).expect_err("refused").exit();
+        assert_eq!(exit("", &["--listen", "0.0.0.0:0"]), Exit::Usage);
+        assert_eq!(exit("listen = '0.0.0.0:0'", &[]), Exit::Config);
+        assert_eq!(exit("listen = 1", &[]), Exit::Config);
+        let file = Some(PathBuf::from("/nonexistent/tenbells.toml"));
+        let failure = check_config(CheckConfigArgs { config: file }).expect_err("no file");
+        assert_eq!(failure.exit(), Exit::NoInput);
+    }
+}

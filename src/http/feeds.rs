@@ -30,7 +30,14 @@ pub(super) async fn json(
     topic: Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    respond(http, topic, headers, "application/feed+json", pages::json_feed).await
+    respond(
+        http,
+        topic,
+        headers,
+        "application/feed+json",
+        pages::json_feed,
+    )
+    .await
 }
 
 /// `GET /v1/topics/{topic}/liveblog.jsonld`

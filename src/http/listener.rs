@@ -121,8 +121,14 @@ impl Listener {
         }
         drop(self.listener);
         let finish = async { while connections.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.options.drain, finish).await.is_err() {
-            tracing::warn!(open = connections.len(), "connections were still open when the drain time was over");
+        if tokio::time::timeout(self.options.drain, finish)
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                open = connections.len(),
+                "connections were still open when the drain time was over"
+            );
         }
     }
 }

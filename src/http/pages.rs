@@ -6,7 +6,6 @@ use axum::extract::{Path, RawQuery, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::auth::topic_name;
 use super::problem::Problem;
 use super::read::{Query, audience};
 use super::response::{cached, etag_of, etag_of_bytes, typed};
@@ -83,10 +82,7 @@ async fn render_page(
 }
 
 /// `GET /`
-pub(super) async fn index(
-    Extract(http): State,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(super) async fn index(Extract(http): State, headers: HeaderMap) -> Result<Response, Problem> {
     let stored = http.broker.topics(None, INDEX_TOPICS_MAX).await?;
     let mut topics = Vec::new();
     for stored in stored.iter().filter(|stored| !stored.private) {

@@ -145,7 +145,9 @@ impl From<Refused> for Problem {
         let detail = refused.to_string();
         match refused {
             Refused::NoTopic => Self::topic_not_found(),
-            Refused::TooManyTopics(_) | Refused::TopicFull(_) => Self::new(Code::LimitReached, detail),
+            Refused::TooManyTopics(_) | Refused::TopicFull(_) => {
+                Self::new(Code::LimitReached, detail)
+            }
             Refused::TopicEnded => Self::new(
                 Code::TopicEnded,
                 "the topic has ended; POST …/reopen takes that back",

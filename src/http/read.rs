@@ -10,11 +10,9 @@ use serde_json::json;
 
 use super::auth::{Access, entry_id, topic_name};
 use super::problem::Problem;
-use super::response::{
-    Audience, cached, etag_of, etag_of_bytes, json, with_fields, with_head,
-};
+use super::response::{Audience, cached, etag_of, etag_of_bytes, json, with_fields, with_head};
 use super::{Http, State};
-use crate::broker::{Answer, Changes, Channel, EntryAnswer, Start, entry_with_text, resolve};
+use crate::broker::{Answer, Changes, Channel, EntryAnswer, Start, resolve};
 use crate::keys::Right;
 use crate::model::{After, Offset, Position, TopicName};
 use crate::protocol::Code;

@@ -99,9 +99,7 @@ async fn refuse_origin(upgraded: Upgraded) {
 
 /// The bare socket, and what the peer has sent behind its handshake.
 fn take_socket(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
-    let parts = upgraded
-        .downcast::<TokioIo<StallGuard>>()
-        .ok()?;
+    let parts = upgraded.downcast::<TokioIo<StallGuard>>().ok()?;
     Some((parts.io.into_inner().into_inner(), parts.read_buf))
 }
 

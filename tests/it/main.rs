@@ -1,5 +1,18 @@
 //! The one integration test binary: behaviour over real sockets, and the contract of the stores.
 
+mod access;
+mod caching;
+mod corpus;
+mod crash;
+mod drain;
+mod embargo;
+mod errors;
+mod idempotency;
+mod publish;
+mod readers;
+mod retraction;
 mod store_contract;
 mod support;
+mod topic;
 mod transports;
+mod websocket;

@@ -1,6 +1,11 @@
 //! A whole server in this process, on ports of its own, with a data folder that is gone afterwards.
 
+pub mod bytes;
 pub mod call;
+pub mod load;
+pub mod process;
+pub mod raw;
+pub mod read;
 pub mod sse;
 pub mod ws;
 
@@ -124,6 +129,24 @@ impl Server {
         format!("{}/v1/ws{query}", self.base.replacen("http", "ws", 1))
     }
 
+    /// Waits until a metric without labels is as it should be.
+    pub async fn until_metric(&self, name: &str, is_so: impl Fn(f64) -> bool) {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let url = format!("{}/metrics", self.admin);
+            let answer = Call::new(self.http.get(url)).send().await;
+            let text = answer.text();
+            let value = text
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+            if is_so(value.unwrap_or_else(|| panic!("{name} is in {text}"))) {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < until, "{name} is {value:?}");
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Every change of a topic behind `after`, page by page.
     pub async fn changes(&self, topic: &str, after: &str) -> Vec<Value> {
         let mut after = after.to_owned();
@@ -147,7 +170,8 @@ impl Drop for Server {
     }
 }
 
-fn make_key(folder: &Path, role: Role, glob: &str) -> String {
+/// A key in the file of a data folder; a server on it learns of the key by itself.
+pub fn make_key(folder: &Path, role: Role, glob: &str) -> String {
     KeyFile::open(folder)
         .expect("key file")
         .create(role, &[glob.to_owned()], None, jiff::Timestamp::now())

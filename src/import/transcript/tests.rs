@@ -171,7 +171,6 @@ fn corpus() -> Option<String> {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a test that skips says so")]
 fn the_real_live_blog_is_read_whole() {
     let Some(text) = corpus() else {
         eprintln!("skipped: no corpus in TENBELLS_CORPUS or ../shared/corpus");

@@ -212,10 +212,6 @@ fn a_folder_that_can_not_be_made_is_named() {
 }
 
 #[test]
-#[expect(
-    clippy::print_stderr,
-    reason = "a test that is skipped says so where it is run"
-)]
 fn a_file_made_by_root_belongs_to_the_owner_of_the_folder() {
     let folder = tempfile::tempdir().expect("folder");
     if chown(folder.path(), Some(12_345), Some(12_345)).is_err() {

@@ -14,6 +14,9 @@ use crate::store::{
     StoredChange, StoredTopic, entry_key,
 };
 
+/// What was asked under an idempotency key, as a digest, and what came of it.
+type Remembered = ([u8; 32], Vec<StepDone>);
+
 /// An append in the making.
 pub(super) struct Draft<'a> {
     base: Option<&'a TopicLog>,
@@ -34,7 +37,7 @@ pub(super) struct Written {
     /// One line for each step.
     pub(super) audit: Vec<AuditRecord>,
     /// What is remembered of entries whose ids the publisher chose; none for one that is forgotten.
-    pub(super) keys: HashMap<String, Option<([u8; 32], Vec<StepDone>)>>,
+    pub(super) keys: HashMap<String, Option<Remembered>>,
     /// How many entries were ever held.
     pub(super) held_count: u64,
 }

@@ -15,12 +15,18 @@ pub struct Event {
 /// An open stream.
 pub struct Sse {
     response: reqwest::Response,
-    buffer: String,
+    buffer: Vec<u8>,
     pub last_id: String,
 }
 
 impl Sse {
     pub async fn open(url: &str, last_id: Option<&str>, key: Option<&str>) -> Self {
+        let opened = Self::try_open(url, last_id, key).await;
+        opened.expect("a stream")
+    }
+
+    /// As [`Sse::open`]; none where nobody answers.
+    pub async fn try_open(url: &str, last_id: Option<&str>, key: Option<&str>) -> Option<Self> {
         let mut request = reqwest::Client::new().get(url);
         if let Some(id) = last_id {
             request = request.header("last-event-id", id);
@@ -28,22 +34,22 @@ impl Sse {
         if let Some(key) = key {
             request = request.bearer_auth(key);
         }
-        let response = request.send().await.expect("a stream");
+        let response = request.send().await.ok()?;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self {
+        Some(Self {
             response,
-            buffer: String::new(),
+            buffer: Vec::new(),
             last_id: String::new(),
-        }
+        })
     }
 
     /// The next event with data; none at the end of the stream.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some(end) = self.buffer.find("\n\n") {
-                let block = self.buffer[..end].to_owned();
-                self.buffer.drain(..end + 2);
+            if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\n\n") {
+                let block: Vec<u8> = self.buffer.drain(..end + 2).collect();
+                let block = String::from_utf8(block).expect("UTF-8");
                 if let Some(event) = self.read(&block) {
                     return Some(event);
                 }
@@ -53,8 +59,8 @@ impl Sse {
                 .await
                 .expect("something arrives in time")
                 .ok()??;
-            self.buffer
-                .push_str(std::str::from_utf8(&chunk).expect("whole characters"));
+            // A chunk can end inside a character; an event can't.
+            self.buffer.extend_from_slice(&chunk);
         }
     }
 

@@ -3,8 +3,9 @@
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::PATIENCE;
@@ -15,6 +16,17 @@ pub struct Ws(WebSocketStream<MaybeTlsStream<TcpStream>>);
 impl Ws {
     pub async fn open(url: &str) -> Self {
         Self::open_with(url, &[]).await
+    }
+
+    /// Opens with small buffers: for tests with hundreds.
+    pub async fn open_small(url: &str) -> Self {
+        let limits = WebSocketConfig::default()
+            .read_buffer_size(4_096)
+            .write_buffer_size(0);
+        let (socket, _) = tokio_tungstenite::connect_async_with_config(url, Some(limits), false)
+            .await
+            .expect("a WebSocket");
+        Self(socket)
     }
 
     /// Opens with header fields of one's own.
@@ -39,18 +51,24 @@ impl Ws {
         self.0.send(message).await.expect("sent");
     }
 
-    /// The next JSON message, or the close code; none where the connection broke off.
-    pub async fn next(&mut self) -> Option<Result<Value, u16>> {
+    async fn message(&mut self) -> Option<Result<Message, Error>> {
+        tokio::time::timeout(PATIENCE, self.0.next())
+            .await
+            .expect("something arrives in time")
+    }
+
+    /// The next JSON message, or the close code and reason; none where the connection broke off.
+    pub async fn next(&mut self) -> Option<Result<Value, (u16, String)>> {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.0.next())
-                .await
-                .expect("something arrives in time")?;
-            match message {
+            match self.message().await? {
                 Ok(Message::Text(text)) => {
                     return Some(Ok(serde_json::from_str(&text).expect("JSON")));
                 }
                 Ok(Message::Close(frame)) => {
-                    return Some(Err(frame.map_or(1005, |frame| frame.code.into())));
+                    let closed = frame.map_or((1005, String::new()), |frame| {
+                        (frame.code.into(), frame.reason.to_string())
+                    });
+                    return Some(Err(closed));
                 }
                 Ok(_) => {}
                 Err(_) => return None,
@@ -82,12 +100,29 @@ impl Ws {
 
     /// The close code that ends the connection.
     pub async fn closed(&mut self) -> u16 {
+        self.closed_with_reason().await.0
+    }
+
+    /// The close code that ends the connection, and its reason; 0 where it broke off.
+    pub async fn closed_with_reason(&mut self) -> (u16, String) {
         loop {
             match self.next().await {
                 Some(Ok(_)) => {}
-                Some(Err(code)) => return code,
-                None => return 0,
+                Some(Err(closed)) => return closed,
+                None => return (0, String::new()),
             }
         }
+    }
+
+    /// Waits for a ping; answering it is tungstenite's.
+    pub async fn ping(&mut self) {
+        loop {
+            match self.message().await {
+                Some(Ok(Message::Ping(_))) => break,
+                Some(Ok(_)) => {}
+                other => panic!("waiting for a ping: {other:?}"),
+            }
+        }
+        self.0.flush().await.expect("the pong is sent");
     }
 }

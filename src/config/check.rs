@@ -1,0 +1,209 @@
+//! What no type and no single bound can say: whether settings are safe, possible on this machine, and go together.
+//!
+//! A server that nobody configured can be reached from its own machine alone; each step out of that takes a setting
+//! that says so.
+
+use std::net::SocketAddr;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use url::Url;
+
+use super::machine::FILES_RESERVED;
+use super::settings::Layers;
+use super::{ConfigError, Machine};
+
+/// Most origins on the list: it is gone through at every request of a page.
+const ORIGINS_MAX: usize = 100;
+
+/// Checks settled layers.
+pub(super) fn check(layers: &Layers, machine: Machine) -> Result<(), ConfigError> {
+    data_dir(layers)?;
+    listeners(layers)?;
+    public_url(layers)?;
+    origins(layers)?;
+    connections(layers, machine)?;
+    bodies(layers)?;
+    log_level(layers)
+}
+
+fn refused(
+    layers: &Layers,
+    key: &'static str,
+    value: impl ToString,
+    reason: impl Into<String>,
+) -> ConfigError {
+    ConfigError::Refused {
+        key,
+        value: value.to_string(),
+        origin: layers.origin(key),
+        reason: reason.into(),
+    }
+}
+
+fn data_dir(layers: &Layers) -> Result<(), ConfigError> {
+    let folder = &layers.form.data_dir;
+    if folder.is_empty() || folder.contains('\0') {
+        let value = format!("{folder:?}");
+        return Err(refused(layers, "data_dir", value, "which names no folder"));
+    }
+    Ok(())
+}
+
+fn listeners(layers: &Layers) -> Result<(), ConfigError> {
+    let form = &layers.form;
+    let (public, admin) = (form.listen, form.admin_listen);
+    if in_the_open(public) && !form.behind_proxy {
+        let reason = "which other machines can reach, and Tenbells speaks no TLS: put a proxy that does in front and \
+                      set behind_proxy = true (--behind-proxy), or listen on 127.0.0.1";
+        return Err(refused(layers, "listen", public, reason));
+    }
+    if in_the_open(admin) && !form.admin_public {
+        let reason = "which other machines can reach, and health and metrics ask for no key: listen on 127.0.0.1, or \
+                      set admin_public = true where the network keeps strangers out";
+        return Err(refused(layers, "admin_listen", admin, reason));
+    }
+    let overlap =
+        public.ip() == admin.ip() || public.ip().is_unspecified() || admin.ip().is_unspecified();
+    if public.port() != 0 && public.port() == admin.port() && overlap {
+        let reason = format!(
+            "which listen ({public}, {}) takes already: give it a port of its own",
+            layers.origin("listen")
+        );
+        return Err(refused(layers, "admin_listen", admin, reason));
+    }
+    Ok(())
+}
+
+fn in_the_open(address: SocketAddr) -> bool {
+    !address.ip().to_canonical().is_loopback()
+}
+
+fn public_url(layers: &Layers) -> Result<(), ConfigError> {
+    let Some(text) = &layers.form.public_url else {
+        return Ok(());
+    };
+    let wrong = |reason: String| Err(refused(layers, "public_url", format!("{text:?}"), reason));
+    let url = match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => url,
+        _ => {
+            return wrong(
+                "it must be an http or https URL such as https://live.example".to_owned(),
+            );
+        }
+    };
+    if url.query().is_some() || url.fragment().is_some() {
+        return wrong(
+            "it must be without a query and a fragment: paths are put behind it".to_owned(),
+        );
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return wrong(
+            "it must be without a name and a password: everyone gets to see it".to_owned(),
+        );
+    }
+    let written = url.as_str().trim_end_matches('/');
+    if written != text.trim_end_matches('/') {
+        return wrong(format!(
+            "which links would not look like: write it as {written}"
+        ));
+    }
+    Ok(())
+}
+
+fn origins(layers: &Layers) -> Result<(), ConfigError> {
+    let origins = &layers.form.origins;
+    if origins.len() > ORIGINS_MAX {
+        let reason = format!("the limit is {ORIGINS_MAX}");
+        let value = format!("{} origins long", origins.len());
+        return Err(refused(layers, "origins", value, reason));
+    }
+    for text in origins {
+        let wrong = |reason: String| {
+            let value = format!("a list with {text:?}");
+            Err(refused(layers, "origins", value, reason))
+        };
+        let url = match Url::parse(text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && !text.contains('*') => url,
+            _ => {
+                return wrong(
+                    "which is no exact origin: write https://host or https://host:port, and each one by itself"
+                        .to_owned(),
+                );
+            }
+        };
+        // What a browser sends (RFC 6454): lower case, no path, no default port. Anything else would never match.
+        let sent = url.origin().ascii_serialization();
+        if *text != sent {
+            return wrong(format!(
+                "which no browser sends like that: write it as {sent}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn connections(layers: &Layers, machine: Machine) -> Result<(), ConfigError> {
+    let form = &layers.form.http;
+    let (Some(max), Some(reserved)) = (form.connections_max, form.reserved_for_publishers) else {
+        return Ok(());
+    };
+    if let (Some(files), Some(allowed)) = (machine.open_files_max, machine.connections_max())
+        && max.unsigned_abs() > allowed
+    {
+        let reason = format!(
+            "but this process may have {files} files open, and {FILES_RESERVED} are kept for everything else, which \
+             leaves {allowed}: allow it more (LimitNOFILE= in systemd, ulimit -n in a shell), or lower the setting"
+        );
+        return Err(refused(layers, "http.connections_max", max, reason));
+    }
+    if reserved >= max {
+        let reason = format!(
+            "which leaves no connection for readers: it must be less than http.connections_max, {max} ({})",
+            layers.origin("http.connections_max")
+        );
+        return Err(refused(
+            layers,
+            "http.reserved_for_publishers",
+            reserved,
+            reason,
+        ));
+    }
+    Ok(())
+}
+
+fn bodies(layers: &Layers) -> Result<(), ConfigError> {
+    let form = &layers.form.http;
+    if form.batch_bytes_max < form.body_bytes_max {
+        let reason = format!(
+            "but a batch must be able to hold what a single request can: http.body_bytes_max is {} ({})",
+            form.body_bytes_max,
+            layers.origin("http.body_bytes_max")
+        );
+        return Err(refused(
+            layers,
+            "http.batch_bytes_max",
+            form.batch_bytes_max,
+            reason,
+        ));
+    }
+    Ok(())
+}
+
+fn log_level(layers: &Layers) -> Result<(), ConfigError> {
+    let level = &layers.form.log.level;
+    let wrong = |reason: String| Err(refused(layers, "log.level", format!("{level:?}"), reason));
+    if let Err(error) = EnvFilter::try_new(level) {
+        return wrong(format!("which is no level or filter: {error}"));
+    }
+    // A filter takes any bare word for the name of a module; what was meant is a level, and "wran" would log nothing.
+    let is_level = |part: &str| !part.is_empty() && part.parse::<LevelFilter>().is_ok();
+    let bare = |part: &&str| !part.contains(['=', '[']) && !is_level(part);
+    if let Some(word) = level.split(',').map(str::trim).find(bare) {
+        return wrong(format!(
+            "but {word:?} is none of off, error, warn, info, debug, trace; a module's level is written as \
+             tenbells::store=debug"
+        ));
+    }
+    Ok(())
+}

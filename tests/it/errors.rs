@@ -1,0 +1,391 @@
+//! What is refused: with a status and a code of its own, naming the field, and with nothing stored.
+
+use serde_json::{Value, json};
+
+use crate::support::raw::exchange;
+use crate::support::{Call, Server};
+
+const ENTRIES: &str = "/v1/topics/t/entries";
+const JSON: &str = "application/json";
+
+/// A server with one entry `e` at revision 2, and all that a refusal must not change.
+async fn standing() -> (Server, Vec<Value>) {
+    let server = Server::start().await;
+    let entry = json!({"id": "e", "headline": "One", "body": {"text": "first"}});
+    server.publish_entry("t", entry).await;
+    server
+        .desk("PATCH", "/v1/topics/t/entries/e")
+        .json(&json!({"headline": "Two"}))
+        .expect(200)
+        .await;
+    let changes = server.changes("t", "start").await;
+    (server, changes)
+}
+
+/// Checks that the topic is as it was, and that nobody made another.
+async fn unchanged(server: &Server, before: &[Value]) {
+    assert_eq!(server.changes("t", "start").await, before);
+    let page = server.snapshot("t").await;
+    assert_eq!(
+        (page.len(), &page[0]["headline"]),
+        (1, &json!("Two")),
+        "{page:?}"
+    );
+    let index = server.get("/").send().await.text();
+    assert!(!index.contains("/t/other"), "{index}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_that_does_not_fit_is_named() {
+    let (server, before) = standing().await;
+    let long = |bytes: usize| "a".repeat(bytes);
+    let many = vec![json!({"name": "x"}); 51];
+    for (entry, field) in [
+        (json!({"headline": "x", "author": "y"}), "author"),
+        (json!({"headline": "x", "body": {"rtf": "y"}}), "body.rtf"),
+        (json!({"headline": "x", "body": "y"}), "body"),
+        (json!({"headline": "x", "body": {}}), "body"),
+        (json!({"body": {"text": "x", "html": "y"}}), "body"),
+        (json!({}), "body"),
+        (json!({"headline": "  ", "body": {"text": "\n"}}), "body"),
+        (json!({"headline": 4}), "headline"),
+        (json!({"headline": long(1_001)}), "headline"),
+        (json!({"body": {"text": long(192 * 1024 + 1)}}), "body"),
+        (json!({"headline": "x", "authors": "Ada"}), "authors"),
+        (
+            json!({"headline": "x", "authors": [{"name": "A"}, {"name": " "}]}),
+            "authors[1].name",
+        ),
+        (
+            json!({"headline": "x", "authors": [{"name": "A", "type": "robot"}]}),
+            "authors[0].type",
+        ),
+        (
+            json!({"headline": "x", "authors": [{"name": "A", "age": 4}]}),
+            "authors[0].age",
+        ),
+        (json!({"headline": "x", "authors": many}), "authors"),
+        (
+            json!({"headline": "x", "sources": [{"name": "A", "url": "ftp://a.example/"}]}),
+            "sources[0].url",
+        ),
+        (
+            json!({"headline": "x", "related_links": [{"title": "A", "url": "javascript:x"}]}),
+            "related_links[0].url",
+        ),
+        (
+            json!({"headline": "x", "related_links": [{"title": "A"}]}),
+            "related_links[0]",
+        ),
+        (json!({"headline": "x", "tags": [long(501)]}), "tags[0]"),
+        (json!({"headline": "x", "pinned": "yes"}), "pinned"),
+        (
+            json!({"headline": "x", "verification": "sure"}),
+            "verification",
+        ),
+        (
+            json!({"headline": "x", "correction": {"note": ""}}),
+            "correction.note",
+        ),
+        (
+            json!({"headline": "x", "published_at": "yesterday"}),
+            "published_at",
+        ),
+        (
+            json!({"headline": "x", "released_at": "1969-01-01T00:00:00Z"}),
+            "released_at",
+        ),
+        (json!({"headline": "x", "id": "a/b"}), "id"),
+        (json!({"headline": "x", "id": ""}), "id"),
+    ] {
+        let problem = server
+            .desk("POST", ENTRIES)
+            .json(&entry)
+            .expect_problem(422, "invalid_field")
+            .await;
+        assert_eq!(problem["field"], field, "{problem}");
+        let detail = problem["detail"].as_str().expect("detail");
+        assert!(detail.contains(field), "{problem}");
+    }
+    for (path, patch, field) in [
+        (
+            "/v1/topics/t/entries/e",
+            json!({"headlines": "x"}),
+            "headlines",
+        ),
+        ("/v1/topics/t/entries/e", json!({"id": "f"}), "id"),
+        (
+            "/v1/topics/t/entries/e",
+            json!({"headline": null, "body": null}),
+            "body",
+        ),
+        ("/v1/topics/t", json!({"name": "x"}), "name"),
+        ("/v1/topics/t", json!({"status": "ended"}), "status"),
+        (
+            "/v1/topics/t",
+            json!({"visibility": "secret"}),
+            "visibility",
+        ),
+        (
+            "/v1/topics/t",
+            json!({"language": "so long, and no tag"}),
+            "language",
+        ),
+        (
+            "/v1/topics/t",
+            json!({"key_points": ["a", ""]}),
+            "key_points[1]",
+        ),
+        ("/v1/topics/t", json!({"predecessor": {}}), "predecessor"),
+    ] {
+        let call = server.desk("PATCH", path).json(&patch);
+        let problem = call.expect_problem(422, "invalid_field").await;
+        assert_eq!(problem["field"], field, "{problem}");
+    }
+    unchanged(&server, &before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_paths_methods_and_parameters_have_errors_of_their_own() {
+    let (server, before) = standing().await;
+    let desk = |method: &str, path: &str| server.desk(method, path).json(&json!({"headline": "x"}));
+    let long = format!("/v1/topics/{}/entries", "a".repeat(129));
+    let cases: Vec<(Call, u16, &str)> = vec![
+        (desk("POST", "/v1/topics/T/entries"), 400, "invalid_topic"),
+        (desk("POST", "/v1/topics/-t/entries"), 400, "invalid_topic"),
+        (
+            desk("POST", "/v1/topics/t%2Fu/entries"),
+            400,
+            "invalid_topic",
+        ),
+        (
+            desk("POST", "/v1/topics/t%00/entries"),
+            400,
+            "invalid_topic",
+        ),
+        (desk("POST", &long), 400, "invalid_topic"),
+        (desk("PUT", "/v1/topics/z%C3%BCrich"), 400, "invalid_topic"),
+        (
+            desk("PATCH", "/v1/topics/t/entries/a%20b"),
+            400,
+            "invalid_id",
+        ),
+        (desk("DELETE", "/v1/topics/t/entries/.e"), 400, "invalid_id"),
+        (
+            desk("PATCH", "/v1/topics/t/entries/none"),
+            404,
+            "entry_not_found",
+        ),
+        (
+            desk("GET", "/v1/topics/t/entries/none"),
+            404,
+            "entry_not_found",
+        ),
+        (
+            desk("GET", "/v1/topics/none/changes"),
+            404,
+            "topic_not_found",
+        ),
+        (desk("GET", "/v1/topic/t"), 404, "not_found"),
+        (desk("POST", "/v2/topics/t/entries"), 404, "not_found"),
+        (desk("GET", "/v1/topics/t/entries/"), 404, "not_found"),
+        (desk("DELETE", "/v1/topics/t"), 405, "method_not_allowed"),
+        (
+            desk("PUT", "/v1/topics/t/entries/e"),
+            405,
+            "method_not_allowed",
+        ),
+        (desk("GET", "/v1/topics/t/end"), 405, "method_not_allowed"),
+        (
+            server.get("/v1/topics/t/changes?after=soon"),
+            400,
+            "invalid_position",
+        ),
+        (
+            server.get("/v1/topics/t/stream?after=a-b"),
+            400,
+            "invalid_position",
+        ),
+        (
+            server.get("/v1/topics/t/changes?limit=0"),
+            400,
+            "invalid_parameter",
+        ),
+        (
+            server.get("/v1/topics/t/changes?limit=1001"),
+            400,
+            "invalid_parameter",
+        ),
+        (
+            server.get("/v1/topics/t/changes?wait=61"),
+            400,
+            "invalid_parameter",
+        ),
+        (
+            server.get("/v1/topics/t/changes?wait=-1"),
+            400,
+            "invalid_parameter",
+        ),
+        (
+            server.get("/v1/topics/t/entries?before=x"),
+            400,
+            "invalid_parameter",
+        ),
+        (
+            server.get("/v1/topics/t/entries?filter=all"),
+            400,
+            "invalid_parameter",
+        ),
+        (
+            server
+                .get("/v1/topics/t/stream")
+                .header("last-event-id", "x"),
+            400,
+            "invalid_position",
+        ),
+        (
+            desk("PATCH", "/v1/topics/t/entries/e").header("if-match", "two"),
+            400,
+            "invalid_parameter",
+        ),
+        (
+            desk("PATCH", "/v1/topics/t/entries/e").header("if-match", "\"1\""),
+            412,
+            "revision_stale",
+        ),
+        (
+            desk("DELETE", "/v1/topics/t/entries/e")
+                .header("if-match", "\"1\"")
+                .json(&json!({})),
+            412,
+            "revision_stale",
+        ),
+        (
+            desk("POST", ENTRIES).header("idempotency-key", &"k".repeat(256)),
+            400,
+            "invalid_parameter",
+        ),
+        (
+            desk("POST", ENTRIES).header("idempotency-key", ""),
+            400,
+            "invalid_parameter",
+        ),
+    ];
+    for (call, status, code) in cases {
+        call.expect_problem(status, code).await;
+    }
+    unchanged(&server, &before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_method_says_which_are_right() {
+    let (server, _) = standing().await;
+    let answer = server.desk("DELETE", "/v1/topics/t").send().await;
+    assert_eq!(answer.status, 405);
+    let allowed = answer.header("allow");
+    for method in ["GET", "PUT", "PATCH"] {
+        assert!(allowed.contains(method), "{allowed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_json_is_refused() {
+    let (server, before) = standing().await;
+    for body in [
+        "",
+        "{",
+        r#"{"headline":"x"} {"headline":"y"}"#,
+        r#"{"headline":"x",}"#,
+        "headline=x",
+        "{\"headline\":\"\u{0}\"}",
+    ] {
+        let call = server.desk("POST", ENTRIES).body(JSON, body.to_owned());
+        call.expect_problem(400, "invalid_json").await;
+    }
+    let call = server
+        .desk("POST", ENTRIES)
+        .body(JSON, b"{\"headline\":\"\xff\"}".to_vec());
+    call.expect_problem(400, "invalid_json").await;
+    for body in ["[]", "4", "\"x\"", "null"] {
+        let call = server.desk("POST", ENTRIES).body(JSON, body.to_owned());
+        call.expect_problem(422, "invalid_field").await;
+        let call = server.desk("PATCH", "/v1/topics/t/entries/e");
+        let call = call.body(JSON, body.to_owned());
+        call.expect_problem(422, "invalid_field").await;
+    }
+    let whole = r#"{"headline":"x"}"#;
+    for media_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+        "json",
+    ] {
+        let call = server.desk("POST", ENTRIES).body(media_type, whole);
+        call.expect_problem(415, "unsupported_media_type").await;
+    }
+    unchanged(&server, &before).await;
+    for media_type in [
+        "application/json; charset=utf-8",
+        "Application/JSON",
+        "application/merge-patch+json",
+    ] {
+        let call = server.desk("POST", ENTRIES).body(media_type, whole);
+        call.expect(201).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_too_long_is_refused_by_its_length_and_without_one() {
+    let (server, before) = standing().await;
+    let limit = 256 * 1024;
+    let head = |field: &str| {
+        let key = &server.desk;
+        format!(
+            "POST {ENTRIES} HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {key}\r\nContent-Type: {JSON}\r\n{field}\r\n\r\n"
+        )
+    };
+    // Declared: refused before a byte of it came.
+    let declared = head(&format!("Content-Length: {}", limit + 1));
+    // In chunks: refused at the byte that is too many, not at the end, which never comes.
+    let mut chunked = head("Transfer-Encoding: chunked");
+    for _ in 0..limit / 1024 {
+        chunked.push_str(&format!("400\r\n{}\r\n", " ".repeat(1024)));
+    }
+    chunked.push_str("1\r\n \r\n");
+    for request in [declared, chunked] {
+        let answer = exchange(&server, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        assert!(answer.contains("application/problem+json"), "{answer}");
+        assert!(answer.contains(r#""code":"too_large""#), "{answer}");
+        assert!(answer.contains("262144"), "the limit is named: {answer}");
+    }
+    unchanged(&server, &before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_dribbles_runs_into_its_time() {
+    let server = Server::start_with(|config| {
+        config.http.body_timeout = std::time::Duration::from_millis(200);
+    })
+    .await;
+    let key = &server.desk;
+    let request = format!(
+        "POST {ENTRIES} HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {key}\r\nContent-Type: {JSON}\r\nContent-Length: 10\r\n\r\n{{"
+    );
+    let answer = exchange(&server, request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains(r#""code":"timeout""#), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_problem_tells_nothing_of_the_inside() {
+    let (server, _) = standing().await;
+    let problem = server
+        .get("/v1/topics/none")
+        .expect_problem(404, "topic_not_found")
+        .await;
+    assert_eq!(problem["type"], "urn:tenbells:problem:topic_not_found");
+    let mut fields: Vec<_> = problem.as_object().expect("fields").keys().collect();
+    fields.sort();
+    assert_eq!(fields, ["code", "detail", "status", "title", "type"]);
+}

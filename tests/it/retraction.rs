@@ -1,0 +1,198 @@
+//! Retractions: after the acknowledgement the body is on no path, and after the next compaction in no byte on disk.
+
+use serde_json::{Value, json};
+
+use crate::support::Server;
+use crate::support::bytes::{holds, until_gone};
+use crate::support::sse::Sse;
+
+/// In every text of the retracted entry, and nowhere else.
+const CANARY: &str = "kumquat";
+
+fn wrong(id: &str) -> Value {
+    json!({
+        "id": id,
+        "headline": format!("“{CANARY}” in the headline"),
+        "body": {"markdown": format!("A *{CANARY}* <!-- {CANARY} in the raw form alone -->")},
+        "authors": [{"name": format!("A. {CANARY}"), "url": format!("https://{CANARY}.example/")}],
+        "sources": [{"name": CANARY}],
+        "related_links": [{"title": CANARY, "url": format!("https://a.example/{CANARY}")}],
+        "tags": [CANARY],
+        "key_event": true,
+        "pinned": true,
+    })
+}
+
+/// A topic in which the entry `e` was published, revised and pinned among others.
+async fn with_a_wrong_entry() -> (Server, Vec<Value>) {
+    let server = Server::start().await;
+    server.publish("t", "first").await;
+    server.publish_entry("t", wrong("e")).await;
+    server.publish("t", "between").await;
+    let path = "/v1/topics/t/entries/e";
+    for patch in [
+        json!({"body": {"markdown": null, "text": format!("still the {CANARY}")}}),
+        json!({"headline": "Innocent", "correction": {"note": format!("no {CANARY}")}}),
+    ] {
+        server.desk("PATCH", path).json(&patch).expect(200).await;
+    }
+    server.publish("t", "last").await;
+    let before = server.changes("t", "start").await;
+    assert_eq!(before.len(), 6);
+    (server, before)
+}
+
+async fn retract(server: &Server, id: &str) -> Value {
+    server
+        .desk("DELETE", &format!("/v1/topics/t/entries/{id}"))
+        .json(&json!({"reason": "It was wrong."}))
+        .expect(200)
+        .await
+}
+
+/// Checks every path there is, each right after the other.
+async fn is_gone(server: &Server, changes: usize) {
+    for (path, text) in server.every_path("t").await {
+        assert!(!text.contains(CANARY), "{path}: {text}");
+    }
+    let list = server.desk("GET", "/v1/topics/t/audit").expect(200).await;
+    assert!(!list.to_string().contains(CANARY), "{list}");
+    let gone = server.get("/v1/topics/t/entries/e").send().await;
+    assert_eq!(gone.status, 410);
+    assert!(!gone.text().contains(CANARY));
+    let replay = server.streamed("t", "start", changes).await;
+    assert!(!json!(replay).to_string().contains(CANARY));
+    let epoch = server.position("t").await;
+    let epoch = epoch.split('-').next().expect("an epoch");
+    for from in 0..changes {
+        let after = format!("{epoch}-{from}");
+        assert_eq!(server.changes("t", &after).await, replay[from..], "{after}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retracted_body_is_on_no_path() {
+    let (server, before) = with_a_wrong_entry().await;
+    let shown = server.every_path("t").await;
+    let shown = shown.iter().filter(|(_, text)| text.contains(CANARY));
+    assert_eq!(shown.count(), 8, "it was on every path but the topic's own");
+    let position = server.position("t").await;
+    let mut live = server.stream("t", &position).await;
+    let answer = retract(&server, "e").await;
+    is_gone(&server, 7).await;
+    let event = live.change().await;
+    assert_eq!(event.kind, "entry.retracted");
+    assert_eq!(event.id, answer["position"].as_str().expect("position"));
+    assert_eq!(
+        (&event.data["id"], &event.data["reason"]),
+        (&json!("e"), &json!("It was wrong."))
+    );
+    assert!(event.data.get("entry").is_none());
+
+    let after = server.changes("t", "start").await;
+    for (was, is) in before.iter().zip(&after) {
+        let mine = was["entry"]["id"] == "e";
+        if mine {
+            let redacted = json!({
+                "topic": "t", "offset": was["offset"], "at": was["at"],
+                "kind": "entry.redacted", "id": "e",
+            });
+            assert_eq!(is, &redacted, "at its own offset and time");
+        } else {
+            assert_eq!(is, was, "the others stay as they were");
+        }
+    }
+    assert_eq!(after[6], event.data);
+    // And from the store alone.
+    let server = Server::start_in(server.stop().await, |_| {}).await;
+    assert_eq!(server.changes("t", "start").await, after);
+    is_gone(&server, 7).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_in_the_middle_gets_no_retracted_body_after_the_acknowledgement() {
+    let (server, _) = with_a_wrong_entry().await;
+    let url = format!("{}/v1/topics/t/stream?after=start", server.base);
+    let mut sse = Sse::open(&url, None, None).await;
+    assert_eq!(sse.change().await.data["offset"], 1);
+    let first = server.changes("t", "start").await;
+    retract(&server, "e").await;
+    // It resumes where it was, by what it remembers.
+    let last_id = sse.last_id.clone();
+    drop(sse);
+    let mut sse = Sse::open(&url, Some(&last_id), None).await;
+    let next = sse.change().await;
+    assert_eq!(
+        (next.kind.as_str(), &next.data["offset"]),
+        ("entry.redacted", &json!(2))
+    );
+    assert_eq!(sse.change().await.data, first[2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_were_kept_are_void_after_a_retraction() {
+    let (server, _) = with_a_wrong_entry().await;
+    let paths = [
+        "/v1/topics/t/entries",
+        "/v1/topics/t/entries/e",
+        "/v1/topics/t/changes?after=start",
+        "/t/t",
+        "/v1/topics/t/feed.atom",
+        "/v1/topics/t/feed.json",
+        "/v1/topics/t/liveblog.jsonld",
+    ];
+    let mut tags = Vec::new();
+    for path in paths {
+        let answer = server.get(path).send().await;
+        assert_eq!(
+            answer.header("cache-control"),
+            "public, max-age=1",
+            "{path}"
+        );
+        tags.push(answer.header("etag").to_owned());
+    }
+    retract(&server, "e").await;
+    for (path, tag) in paths.into_iter().zip(tags) {
+        let answer = server.get(path).header("if-none-match", &tag).send().await;
+        let expected = if path.ends_with("/e") { 410 } else { 200 };
+        assert_eq!(answer.status, expected, "{path}");
+        assert!(!answer.text().contains(CANARY), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_publish_does_not_bring_it_back() {
+    let server = Server::start().await;
+    let publish = || {
+        let call = server.desk("POST", "/v1/topics/t/entries");
+        call.header("idempotency-key", "k").json(&wrong("e"))
+    };
+    publish().expect(201).await;
+    retract(&server, "e").await;
+    let again = publish().send().await;
+    assert!(!again.text().contains(CANARY), "{}", again.text());
+    assert_eq!(server.changes("t", "start").await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_compaction_no_byte_of_it_is_in_the_data_folder() {
+    let (server, _) = with_a_wrong_entry().await;
+    assert!(holds(server.folder.path(), CANARY), "it was on disk");
+    retract(&server, "e").await;
+    until_gone(server.folder.path(), CANARY).await;
+    is_gone(&server, 7).await;
+    let folder = server.stop().await;
+    assert!(!holds(folder.path(), CANARY));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_embargo_leaves_no_byte_either() {
+    let server = Server::start().await;
+    server.publish("t", "first").await;
+    let mut held = wrong("h");
+    held["released_at"] = json!("2999-01-01T00:00:00Z");
+    server.publish_entry("t", held).await;
+    assert!(holds(server.folder.path(), CANARY), "it was on disk");
+    retract(&server, "h").await;
+    until_gone(server.folder.path(), CANARY).await;
+}
