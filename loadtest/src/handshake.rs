@@ -76,7 +76,7 @@ mod tests {
     fn only_the_right_answer_is_taken() {
         let good = format!("HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: {ACCEPT}\r\n\r\n");
         assert_eq!(answer(good.as_bytes()), Ok(Some(good.len())));
-        assert_eq!(answer(format!("{good}\x81\x00").as_bytes()), Ok(Some(good.len())));
+        assert_eq!(answer(format!("{good}\u{1}\x00").as_bytes()), Ok(Some(good.len())));
         assert_eq!(answer(&good.as_bytes()[..40]), Ok(None));
         assert_eq!(
             answer(b"HTTP/1.1 503 Service Unavailable\r\n\r\n"),
