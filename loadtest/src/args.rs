@@ -108,7 +108,9 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// A sentence that says what is wrong.
 pub fn rate(text: &str) -> Result<f64, String> {
-    let rate: f64 = text.parse().map_err(|_| format!("{text} is not a number"))?;
+    let rate: f64 = text
+        .parse()
+        .map_err(|_| format!("{text} is not a number"))?;
     if !(0.01..=100_000.0).contains(&rate) {
         return Err("allowed are 0.01 to 100000 a second".to_owned());
     }

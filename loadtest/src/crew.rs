@@ -39,7 +39,9 @@ impl Crew {
     /// # Errors
     /// When one can't be started.
     pub async fn hire(plan: &Plan, processes: u32) -> Result<Self> {
-        let most = descriptors_max().saturating_sub(DESCRIPTORS_SPARE).clamp(1, 19_000);
+        let most = descriptors_max()
+            .saturating_sub(DESCRIPTORS_SPARE)
+            .clamp(1, 19_000);
         let processes = plan.readers.div_ceil(most).max(u64::from(processes)).max(1);
         let share = plan.readers.div_ceil(processes);
         let mut members = Vec::new();
@@ -48,7 +50,10 @@ impl Crew {
             let part = Plan {
                 first: plan.first + from,
                 readers: share.min(plan.readers - from),
-                in_flight: (u64::from(plan.in_flight) / processes).max(1).try_into().unwrap_or(1),
+                in_flight: (u64::from(plan.in_flight) / processes)
+                    .max(1)
+                    .try_into()
+                    .unwrap_or(1),
                 ..plan.clone()
             };
             members.push(Member::hire(&part).await?);
@@ -69,7 +74,11 @@ impl Crew {
         let mut line = serde_json::to_string(order)?;
         line.push('\n');
         for member in &mut self.members {
-            member.orders.write_all(line.as_bytes()).await.context("a process of readers is gone")?;
+            member
+                .orders
+                .write_all(line.as_bytes())
+                .await
+                .context("a process of readers is gone")?;
         }
         self.orders += 1;
         let orders = self.orders;
@@ -81,12 +90,22 @@ impl Crew {
 
     /// How all stand.
     pub fn pulse(&self) -> Pulse {
-        pulse_of(&self.members.iter().map(|member| member.pulse.clone()).collect::<Vec<_>>())
+        pulse_of(
+            &self
+                .members
+                .iter()
+                .map(|member| member.pulse.clone())
+                .collect::<Vec<_>>(),
+        )
     }
 
     /// A view of how all stand, for the progress line.
     pub fn view(&self) -> impl Fn() -> Pulse + use<> {
-        let pulses: Vec<_> = self.members.iter().map(|member| member.pulse.clone()).collect();
+        let pulses: Vec<_> = self
+            .members
+            .iter()
+            .map(|member| member.pulse.clone())
+            .collect();
         move || pulse_of(&pulses)
     }
 
@@ -94,9 +113,17 @@ impl Crew {
     ///
     /// # Errors
     /// When a process is gone.
-    pub async fn until(&self, patience: Duration, reached: impl Fn(&Pulse) -> bool) -> Result<bool> {
+    pub async fn until(
+        &self,
+        patience: Duration,
+        reached: impl Fn(&Pulse) -> bool,
+    ) -> Result<bool> {
         let deadline = Instant::now() + patience;
-        let mut pulses: Vec<_> = self.members.iter().map(|member| member.pulse.clone()).collect();
+        let mut pulses: Vec<_> = self
+            .members
+            .iter()
+            .map(|member| member.pulse.clone())
+            .collect();
         loop {
             if reached(&self.pulse()) {
                 return Ok(true);
@@ -156,7 +183,11 @@ impl Member {
     }
 }
 
-async fn listen(mut lines: Lines<BufReader<ChildStdout>>, pulse: watch::Sender<Pulse>, tallies: mpsc::Sender<Tally>) {
+async fn listen(
+    mut lines: Lines<BufReader<ChildStdout>>,
+    pulse: watch::Sender<Pulse>,
+    tallies: mpsc::Sender<Tally>,
+) {
     while let Ok(Some(line)) = lines.next_line().await {
         match serde_json::from_str(&line) {
             Ok(Said::Pulse(said)) => {

@@ -98,7 +98,8 @@ impl Publisher {
         let gap_us = 1e6 / rate;
         let count = (duration.as_secs_f64() * rate).round().max(1.0) as u64;
         let start = now_micros() + 10_000;
-        self.send(count, move |index| start + (index as f64 * gap_us) as u64).await
+        self.send(count, move |index| start + (index as f64 * gap_us) as u64)
+            .await
     }
 
     /// Publishes `count` entries at once.
@@ -120,7 +121,11 @@ impl Publisher {
         Arc::clone(&self.published)
     }
 
-    async fn send(&mut self, count: u64, intended: impl Fn(u64) -> u64 + Send + 'static) -> Result<Stretch> {
+    async fn send(
+        &mut self,
+        count: u64,
+        intended: impl Fn(u64) -> u64 + Send + 'static,
+    ) -> Result<Stretch> {
         // A thread sleeps to tens of microseconds, the runtime's timer only to a millisecond.
         let (tick, mut ticks) = mpsc::channel(ON_THE_WAY_MAX);
         std::thread::spawn(move || {
@@ -168,7 +173,9 @@ impl Publisher {
             let outcome = connection.publish_surely(name, &id, entry, TRIES_MAX).await;
             let latency_us = now_micros().saturating_sub(intended_us);
             published.fetch_add(u64::from(outcome.is_ok()), Ordering::Relaxed);
-            idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            idle.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(connection);
             Sent {
                 topic: u32::try_from(topic).unwrap_or(0),
                 late_us,

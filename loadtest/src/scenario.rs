@@ -76,8 +76,15 @@ impl Scenario {
         let target = broker.target()?;
         let process = broker.process(&target)?;
         let run = args::run_name();
-        let topics: Vec<String> = (0..readers.topics).map(|index| format!("lt-{run}-{index}")).collect();
-        let mut publisher = Publisher::new(Arc::clone(&target), topics.clone(), run.clone(), content.writer(0));
+        let topics: Vec<String> = (0..readers.topics)
+            .map(|index| format!("lt-{run}-{index}"))
+            .collect();
+        let mut publisher = Publisher::new(
+            Arc::clone(&target),
+            topics.clone(),
+            run.clone(),
+            content.writer(0),
+        );
         publisher.open_topics().await?;
         let plan = plan(&target, topics, run, readers);
         Ok(Self {
@@ -128,7 +135,12 @@ impl Scenario {
         }
         let pulse = self.crew.pulse();
         let told = self.crew.tell().await?;
-        bail!("{} of {live} readers are there after {:?}: {:?}", pulse.live, self.readers.patience, told.violations.examples)
+        bail!(
+            "{} of {live} readers are there after {:?}: {:?}",
+            pulse.live,
+            self.readers.patience,
+            told.violations.examples
+        )
     }
 
     /// Publishes at a pace while readers read, waits until all are at the head, and gathers.
@@ -152,10 +164,17 @@ impl Scenario {
     ///
     /// # Errors
     /// When a process of ours is gone.
-    pub async fn gather(&mut self, stretch: Stretch, usage: Option<Usage>, start_us: u64) -> Result<Part> {
+    pub async fn gather(
+        &mut self,
+        stretch: Stretch,
+        usage: Option<Usage>,
+        start_us: u64,
+    ) -> Result<Part> {
         let heads = self.publisher.heads();
         self.crew.order(&Order::Target(heads)).await?;
-        self.crew.until(self.readers.patience, |pulse| pulse.behind == 0).await?;
+        self.crew
+            .until(self.readers.patience, |pulse| pulse.behind == 0)
+            .await?;
         let behind = self.crew.pulse().behind;
         let usage = match (usage, self.usage()?) {
             (Some(before), Some(after)) => Some((before, after)),
@@ -224,26 +243,76 @@ impl Part {
         let key = |name: &str| format!("{}{name}", prefix.replace(' ', "_"));
         let label = |name: &str| format!("{prefix}{name}");
         let seconds = self.span().max(1e-6);
-        report.count(key("published"), label("entries published"), self.stretch.acknowledged);
-        report.count(key("deliveries"), label("deliveries"), self.tally.deliveries);
+        report.count(
+            key("published"),
+            label("entries published"),
+            self.stretch.acknowledged,
+        );
+        report.count(
+            key("deliveries"),
+            label("deliveries"),
+            self.tally.deliveries,
+        );
         report.figure(
             key("deliveries_per_second"),
             label("deliveries a second"),
             as_f64(self.tally.deliveries) / seconds,
             "1/s",
         );
-        report.figure(key("bytes_per_delivery"), label("bytes of a delivery"), self.bytes_per_delivery(), "B");
-        report.figure(key("mib_delivered"), label("delivered"), as_f64(self.tally.bytes) / 1_048_576.0, "MiB");
+        report.figure(
+            key("bytes_per_delivery"),
+            label("bytes of a delivery"),
+            self.bytes_per_delivery(),
+            "B",
+        );
+        report.figure(
+            key("mib_delivered"),
+            label("delivered"),
+            as_f64(self.tally.bytes) / 1_048_576.0,
+            "MiB",
+        );
         if let (Some((before, after)), Some(cpu)) = (self.usage, self.cpu_per_delivery_us()) {
-            let soft = after.ksoftirqd_since(&before).as_secs_f64() * 1e6 / as_f64(self.tally.deliveries);
-            report.figure(key("server_cpu_per_delivery_us"), label("server CPU of a delivery"), cpu, "µs");
-            report.figure(key("ksoftirqd_per_delivery_us"), label("  of it ksoftirqd"), soft, "µs");
+            let soft =
+                after.ksoftirqd_since(&before).as_secs_f64() * 1e6 / as_f64(self.tally.deliveries);
+            report.figure(
+                key("server_cpu_per_delivery_us"),
+                label("server CPU of a delivery"),
+                cpu,
+                "µs",
+            );
+            report.figure(
+                key("ksoftirqd_per_delivery_us"),
+                label("  of it ksoftirqd"),
+                soft,
+                "µs",
+            );
         }
-        report.distribution(key("delivery_us"), label("publish to delivery"), &self.tally.delivery);
-        report.distribution(key("last_reader_us"), label("publish to last reader"), &self.last_reader());
-        report.distribution(key("acknowledge_us"), label("publish to answer"), &self.stretch.latency);
-        report.distribution(key("harness_late_us"), label("harness sent late by"), &self.stretch.late);
-        report.over_time(key("deliveries"), label("deliveries"), "1/s", self.over_time(|bucket| as_f64(bucket.deliveries)));
+        report.distribution(
+            key("delivery_us"),
+            label("publish to delivery"),
+            &self.tally.delivery,
+        );
+        report.distribution(
+            key("last_reader_us"),
+            label("publish to last reader"),
+            &self.last_reader(),
+        );
+        report.distribution(
+            key("acknowledge_us"),
+            label("publish to answer"),
+            &self.stretch.latency,
+        );
+        report.distribution(
+            key("harness_late_us"),
+            label("harness sent late by"),
+            &self.stretch.late,
+        );
+        report.over_time(
+            key("deliveries"),
+            label("deliveries"),
+            "1/s",
+            self.over_time(|bucket| as_f64(bucket.deliveries)),
+        );
         report.over_time(
             key("slowest_ms"),
             label("slowest delivery"),
@@ -278,7 +347,9 @@ impl Part {
                 .binary_search_by_key(&(*topic, *offset), |seen| (seen.topic, seen.offset));
             let came = at.map_or(0, |at| self.tally.seen[at].readers);
             if came != expected {
-                report.fail(format!("offset {offset} of topic {topic} came to {came} of {expected} readers"));
+                report.fail(format!(
+                    "offset {offset} of topic {topic} came to {came} of {expected} readers"
+                ));
             }
             if report.failures.len() > 20 {
                 return;
@@ -296,13 +367,22 @@ impl Part {
     }
 
     fn span(&self) -> f64 {
-        let last = self.tally.seen.iter().map(|seen| seen.last_us).max().unwrap_or(0);
+        let last = self
+            .tally
+            .seen
+            .iter()
+            .map(|seen| seen.last_us)
+            .max()
+            .unwrap_or(0);
         as_f64(last.saturating_sub(self.start_us)) / 1e6
     }
 }
 
 /// A count as a number for rates.
-#[expect(clippy::cast_precision_loss, reason = "rates are shown with a few digits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "rates are shown with a few digits"
+)]
 pub fn as_f64(count: u64) -> f64 {
     count as f64
 }
@@ -311,7 +391,12 @@ pub fn as_f64(count: u64) -> f64 {
 ///
 /// # Errors
 /// When readings are missing on one side only.
-pub fn memory(report: &mut Report, before: Option<Usage>, after: Option<Usage>, readers: u64) -> Result<()> {
+pub fn memory(
+    report: &mut Report,
+    before: Option<Usage>,
+    after: Option<Usage>,
+    readers: u64,
+) -> Result<()> {
     let (Some(before), after) = (before, after) else {
         return Ok(());
     };

@@ -58,8 +58,17 @@ pub async fn measure(args: &FanoutArgs, report: &mut Report) -> Result<Part> {
     let after = scenario.usage()?;
     let arrived = scenario.crew.tell().await?;
     report.count("readers", "readers", readers);
-    report.count("reader_processes", "processes of readers", scenario.crew.processes() as u64);
-    report.figure("connects_per_second", "connects a second", as_f64(readers) / connected, "1/s");
+    report.count(
+        "reader_processes",
+        "processes of readers",
+        scenario.crew.processes() as u64,
+    );
+    report.figure(
+        "connects_per_second",
+        "connects a second",
+        as_f64(readers) / connected,
+        "1/s",
+    );
     scenario::memory(report, before, after, readers)?;
     report.distribution("connect_us", "connect to subscribed", &arrived.connect);
     let mut part = scenario.publish(args.rate, args.seconds).await?;

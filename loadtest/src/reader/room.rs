@@ -249,7 +249,9 @@ impl Room {
         reader.started_us = now_micros();
         let mut stream = source::connect(self.plan.server, number, reader.receive_buffer)?;
         let both = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(&mut stream, Token(slot), both)?;
+        self.poll
+            .registry()
+            .register(&mut stream, Token(slot), both)?;
         reader.stream = Some(stream);
         reader.state = State::Connecting;
         reader.partial.clear();
@@ -292,7 +294,10 @@ impl Room {
         }
         for slot in 0..self.readers.len() {
             let reader = &self.readers[slot];
-            let connecting = matches!(reader.state, State::Connecting | State::Answering | State::Subscribing);
+            let connecting = matches!(
+                reader.state,
+                State::Connecting | State::Answering | State::Subscribing
+            );
             if connecting && now.saturating_sub(reader.started_us) > HANDSHAKE_MAX_US {
                 self.connect_failed(slot, "no answer to the handshake in 30 s");
             }
@@ -300,7 +305,11 @@ impl Room {
     }
 
     fn show(&mut self) {
-        let behind = self.readers.iter().filter(|reader| self.is_behind(reader)).count();
+        let behind = self
+            .readers
+            .iter()
+            .filter(|reader| self.is_behind(reader))
+            .count();
         self.pulse.behind = behind as u64;
         self.pulse.pending = self
             .readers
@@ -308,13 +317,22 @@ impl Room {
             .filter(|reader| !matches!(reader.state, State::Live | State::Away))
             .count() as u64;
         self.pulse.violations = self.violations_told + self.tally.violations.total();
-        self.pulse.slowest_us = self.tally.buckets.last().map_or(0, |bucket| bucket.slowest_us);
+        self.pulse.slowest_us = self
+            .tally
+            .buckets
+            .last()
+            .map_or(0, |bucket| bucket.slowest_us);
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = self.pulse;
     }
 
     fn is_behind(&self, reader: &Reader) -> bool {
-        let target = self.topics.get(reader.topic as usize).map_or(0, |topic| topic.target);
-        reader.state != State::Away && !reader.frozen && (reader.state != State::Live || reader.cursor.offset() < target)
+        let target = self
+            .topics
+            .get(reader.topic as usize)
+            .map_or(0, |topic| topic.target);
+        reader.state != State::Away
+            && !reader.frozen
+            && (reader.state != State::Live || reader.cursor.offset() < target)
     }
 
     fn tell(&mut self) {

@@ -158,7 +158,10 @@ mod tests {
         let mut all = one.clone();
         let text = serde_json::to_string(&one).expect("json");
         all.merge(&serde_json::from_str(&text).expect("tally"));
-        assert_eq!((all.deliveries, all.bytes, all.delivery.count()), (2, 20, 2));
+        assert_eq!(
+            (all.deliveries, all.bytes, all.delivery.count()),
+            (2, 20, 2)
+        );
         assert_eq!(all.buckets.len(), 1);
         assert_eq!((all.seen.len(), all.seen[0].readers), (2, 4));
         assert_eq!(all.violations.total(), 0);

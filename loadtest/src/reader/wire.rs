@@ -30,7 +30,10 @@ impl TopicView {
     /// Notes that a reader got `payload` at `offset`.
     #[inline]
     pub fn note(&mut self, offset: u64, payload: &[u8], run: &str, now_us: u64) -> Compared {
-        let Some(at) = usize::try_from(offset).ok().filter(|_| offset < CHANGES_MAX) else {
+        let Some(at) = usize::try_from(offset)
+            .ok()
+            .filter(|_| offset < CHANGES_MAX)
+        else {
             return Compared {
                 intended_us: 0,
                 equal: true,
@@ -83,7 +86,10 @@ mod tests {
         assert!(!view.note(1, b"0ne", "r", 9).equal);
         let mut told = Vec::new();
         view.tell(3, &mut told);
-        assert_eq!((told.len(), told[0].readers, told[0].last_us, told[0].topic), (2, 5, 9, 3));
+        assert_eq!(
+            (told.len(), told[0].readers, told[0].last_us, told[0].topic),
+            (2, 5, 9, 3)
+        );
         told.clear();
         view.tell(3, &mut told);
         assert!(told.is_empty());

@@ -51,7 +51,10 @@ pub fn work() -> Result<()> {
     for line in lines {
         let order: Order = serde_json::from_str(&line?).context("not an order")?;
         for thread in &threads {
-            thread.orders.send(order.clone()).context("a thread of readers is gone")?;
+            thread
+                .orders
+                .send(order.clone())
+                .context("a thread of readers is gone")?;
             thread.waker.wake()?;
         }
     }

@@ -105,7 +105,9 @@ impl Room {
         }
         let number = self.number(slot);
         self.tally.violations.closed += 1;
-        self.tally.violations.example(|| format!("reader {number} lost its connection: {why}"));
+        self.tally
+            .violations
+            .example(|| format!("reader {number} lost its connection: {why}"));
         Err(End::Over)
     }
 
@@ -165,7 +167,9 @@ impl Room {
     fn outside(&mut self, slot: usize, what: &str) {
         let number = self.number(slot);
         self.tally.violations.protocol += 1;
-        self.tally.violations.example(|| format!("reader {number}: {what}"));
+        self.tally
+            .violations
+            .example(|| format!("reader {number}: {what}"));
     }
 
     #[inline]
@@ -228,7 +232,9 @@ impl Room {
                 self.topics[topic].epoch = Some(epoch.to_owned());
                 self.readers[slot].cursor = Cursor::behind(offset);
                 self.tally.violations.resets += 1;
-                self.tally.violations.example(|| format!("a reset to {epoch}-{offset}"));
+                self.tally
+                    .violations
+                    .example(|| format!("a reset to {epoch}-{offset}"));
                 self.stand(slot);
             }
             Message::Presence => {}
@@ -278,7 +284,10 @@ impl Room {
         self.in_flight -= 1;
         self.pulse.live += 1;
         self.tally.connect.record_micros(now - reader.started_us);
-        let target = self.topics.get(reader.topic as usize).map_or(0, |topic| topic.target);
+        let target = self
+            .topics
+            .get(reader.topic as usize)
+            .map_or(0, |topic| topic.target);
         reader.recovering = reader.begin != Begin::Head && reader.cursor.offset() < target;
         if !reader.recovering && target > 0 {
             self.tally.reached_us = self.tally.reached_us.max(now);
