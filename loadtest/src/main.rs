@@ -20,6 +20,7 @@ mod publisher;
 mod reader;
 mod report;
 mod scenario;
+mod sender;
 mod source;
 mod text;
 
@@ -51,6 +52,13 @@ enum Command {
     Publish(command::publish::PublishArgs),
     /// Readers by the ten thousand at a steady pace of entries, each checking its stream
     Fanout(command::fanout::FanoutArgs),
+    /// The bare send loop over as many sockets and bytes: what the machine itself asks for
+    Bare(command::bare::BareArgs),
+    /// Broker over bare send loop, in alternating rounds of one run
+    Ratio(command::ratio::RatioArgs),
+    /// The process of the bare send loop; the other commands start it
+    #[command(hide = true)]
+    Sender,
     /// A process of readers; the other commands start it
     #[command(hide = true)]
     Readers,
@@ -59,7 +67,8 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match &cli.command {
-        Command::Readers => return work(),
+        Command::Readers => return work(reader::work),
+        Command::Sender => return work(sender::work),
         command => run(command, &cli.output),
     };
     match outcome {
@@ -69,8 +78,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn work() -> ExitCode {
-    reader::work().map_or_else(|error| not_done(&error), |()| ExitCode::SUCCESS)
+fn work(work: fn() -> Result<()>) -> ExitCode {
+    work().map_or_else(|error| not_done(&error), |()| ExitCode::SUCCESS)
 }
 
 fn not_done(error: &anyhow::Error) -> ExitCode {
@@ -88,7 +97,9 @@ fn run(command: &Command, output: &Output) -> Result<Report> {
         match command {
             Command::Publish(args) => command::publish::run(args).await,
             Command::Fanout(args) => command::fanout::run(args).await,
-            Command::Readers => anyhow::bail!("readers are a process of their own"),
+            Command::Bare(args) => command::bare::run(args).await,
+            Command::Ratio(args) => command::ratio::run(args).await,
+            Command::Readers | Command::Sender => anyhow::bail!("this is a process of its own"),
         }
     })?;
     report::print(&report).context("can't write the summary")?;
