@@ -1,6 +1,9 @@
 //! The commands: each is a scenario that fills a report.
 
 pub mod bare;
+pub mod burst;
+pub mod catchup;
 pub mod fanout;
 pub mod publish;
 pub mod ratio;
+pub mod storm;

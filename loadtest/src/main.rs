@@ -52,6 +52,12 @@ enum Command {
     Publish(command::publish::PublishArgs),
     /// Readers by the ten thousand at a steady pace of entries, each checking its stream
     Fanout(command::fanout::FanoutArgs),
+    /// Many publishes at once to many readers
+    Burst(command::burst::BurstArgs),
+    /// All readers drop and come back at once with their cursors
+    Storm(command::storm::StormArgs),
+    /// A long history read from its start by many readers at once
+    Catchup(command::catchup::CatchupArgs),
     /// The bare send loop over as many sockets and bytes: what the machine itself asks for
     Bare(command::bare::BareArgs),
     /// Broker over bare send loop, in alternating rounds of one run
@@ -97,6 +103,9 @@ fn run(command: &Command, output: &Output) -> Result<Report> {
         match command {
             Command::Publish(args) => command::publish::run(args).await,
             Command::Fanout(args) => command::fanout::run(args).await,
+            Command::Burst(args) => command::burst::run(args).await,
+            Command::Storm(args) => command::storm::run(args).await,
+            Command::Catchup(args) => command::catchup::run(args).await,
             Command::Bare(args) => command::bare::run(args).await,
             Command::Ratio(args) => command::ratio::run(args).await,
             Command::Readers | Command::Sender => anyhow::bail!("this is a process of its own"),
@@ -105,6 +114,9 @@ fn run(command: &Command, output: &Output) -> Result<Report> {
     report::print(&report).context("can't write the summary")?;
     if let Some(path) = &output.json {
         report.write_json(path)?;
+    }
+    if let Some(path) = &output.html {
+        report.write_html(path)?;
     }
     Ok(report)
 }
