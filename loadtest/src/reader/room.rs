@@ -1,6 +1,8 @@
 //! One thread of readers: an epoll, a dense array of them, and one read buffer for all.
 
 mod flow;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::io;
