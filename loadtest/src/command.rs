@@ -3,7 +3,9 @@
 pub mod bare;
 pub mod burst;
 pub mod catchup;
+pub mod churn;
 pub mod fanout;
 pub mod publish;
 pub mod ratio;
+pub mod slow;
 pub mod storm;

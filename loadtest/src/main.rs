@@ -56,6 +56,10 @@ enum Command {
     Burst(command::burst::BurstArgs),
     /// All readers drop and come back at once with their cursors
     Storm(command::storm::StormArgs),
+    /// Readers who stop reading, beside healthy ones
+    Slow(command::slow::SlowArgs),
+    /// Readers who leave and come back all the time
+    Churn(command::churn::ChurnArgs),
     /// A long history read from its start by many readers at once
     Catchup(command::catchup::CatchupArgs),
     /// The bare send loop over as many sockets and bytes: what the machine itself asks for
@@ -105,6 +109,8 @@ fn run(command: &Command, output: &Output) -> Result<Report> {
             Command::Fanout(args) => command::fanout::run(args).await,
             Command::Burst(args) => command::burst::run(args).await,
             Command::Storm(args) => command::storm::run(args).await,
+            Command::Slow(args) => command::slow::run(args).await,
+            Command::Churn(args) => command::churn::run(args).await,
             Command::Catchup(args) => command::catchup::run(args).await,
             Command::Bare(args) => command::bare::run(args).await,
             Command::Ratio(args) => command::ratio::run(args).await,

@@ -240,7 +240,7 @@ impl Part {
 
     /// Writes what was found into the report; `prefix` goes before keys and labels of a second part.
     pub fn report(&self, report: &mut Report, prefix: &str) {
-        let key = |name: &str| format!("{}{name}", prefix.replace(' ', "_"));
+        let key = |name: &str| format!("{}{name}", prefix.replace(": ", "_").replace(' ', "_"));
         let label = |name: &str| format!("{prefix}{name}");
         let seconds = self.span().max(1e-6);
         report.count(
