@@ -47,6 +47,9 @@ pub struct Output {
     /// Write the report as JSON
     #[arg(long, value_name = "FILE", global = true)]
     pub json: Option<PathBuf>,
+    /// Write the report as one self-contained HTML file
+    #[arg(long, value_name = "FILE", global = true)]
+    pub html: Option<PathBuf>,
 }
 
 impl Broker {
@@ -101,6 +104,20 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
         return Err("allowed are 0.1 to 604800 seconds".to_owned());
     }
     Ok(Duration::from_secs_f64(seconds))
+}
+
+/// A rate on the command line, a second.
+///
+/// # Errors
+/// A sentence that says what is wrong.
+pub fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text
+        .parse()
+        .map_err(|_| format!("{text} is not a number"))?;
+    if !(0.01..=100_000.0).contains(&rate) {
+        return Err("allowed are 0.01 to 100000 a second".to_owned());
+    }
+    Ok(rate)
 }
 
 /// A name for this run that no earlier one had: topics and ids carry it.

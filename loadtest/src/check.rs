@@ -188,7 +188,12 @@ mod tests {
 
     fn counts(offsets: &[u64]) -> (u64, u64, u64, u64) {
         let found = steps(offsets);
-        (found.gaps, found.missing, found.duplicates, found.inversions)
+        (
+            found.gaps,
+            found.missing,
+            found.duplicates,
+            found.inversions,
+        )
     }
 
     #[test]

@@ -20,11 +20,6 @@ pub fn until(at_micros: u64) -> Duration {
     Duration::from_micros(at_micros.saturating_sub(now_micros()))
 }
 
-/// A duration in whole microseconds, for histograms.
-pub fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,3 +1,11 @@
 //! The commands: each is a scenario that fills a report.
 
+pub mod bare;
+pub mod burst;
+pub mod catchup;
+pub mod churn;
+pub mod fanout;
 pub mod publish;
+pub mod ratio;
+pub mod slow;
+pub mod storm;

@@ -125,7 +125,12 @@ fn control(first: u8, payload: &[u8]) -> Vec<u8> {
     let len = u8::try_from(payload.len()).unwrap_or(0);
     let mut bytes = vec![first, 0x80 | len];
     bytes.extend_from_slice(&MASK);
-    bytes.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    bytes.extend(
+        payload
+            .iter()
+            .zip(MASK.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask),
+    );
     bytes
 }
 
@@ -156,7 +161,11 @@ mod tests {
             let payload = vec![b'x'; len];
             let bytes = server_text(&payload);
             let (frame, used) = take(&bytes).expect("sound").expect("whole");
-            assert_eq!((frame, used), (Frame::Text(&payload[..]), bytes.len()), "{len}");
+            assert_eq!(
+                (frame, used),
+                (Frame::Text(&payload[..]), bytes.len()),
+                "{len}"
+            );
         }
     }
 
@@ -180,7 +189,12 @@ mod tests {
             frames.push(frame);
             rest = &rest[used..];
         }
-        let expected = [Frame::Text(b"one"), Frame::Ping(b"hi"), Frame::Pong, Frame::Close(4001)];
+        let expected = [
+            Frame::Text(b"one"),
+            Frame::Ping(b"hi"),
+            Frame::Pong,
+            Frame::Close(4001),
+        ];
         assert_eq!(frames, expected);
         assert!(rest.is_empty());
     }
@@ -198,7 +212,10 @@ mod tests {
             (&[0x81, 127, 0, 0, 0, 0, 0, 0, 255, 255], Breach::WideLength),
             (&[0x89, 126, 0, 126], Breach::TooLong(126)),
             (&[0x88, 1, 3], Breach::CloseCode),
-            (&[0x81, 127, 0, 0, 0, 1, 0, 0, 0, 0], Breach::TooLong(1 << 32)),
+            (
+                &[0x81, 127, 0, 0, 0, 1, 0, 0, 0, 0],
+                Breach::TooLong(1 << 32),
+            ),
         ] {
             assert_eq!(take(bytes), Err(breach), "{bytes:02x?}");
         }
@@ -209,7 +226,11 @@ mod tests {
     fn a_pong_is_masked_and_has_the_pings_payload() {
         let bytes = pong(b"abc");
         assert_eq!(bytes[..2], [0x8a, 0x83]);
-        let unmasked: Vec<u8> = bytes[6..].iter().zip(&bytes[2..5]).map(|(byte, mask)| byte ^ mask).collect();
+        let unmasked: Vec<u8> = bytes[6..]
+            .iter()
+            .zip(&bytes[2..5])
+            .map(|(byte, mask)| byte ^ mask)
+            .collect();
         assert_eq!(unmasked, b"abc");
         assert_eq!(pong(&[0; 200]).len(), 6 + 125);
     }

@@ -44,15 +44,18 @@ pub fn answer(bytes: &[u8]) -> Result<Option<usize>, String> {
             Ok(None)
         };
     };
-    let text = std::str::from_utf8(&bytes[..end]).map_err(|_| "an answer that is not text".to_owned())?;
+    let text =
+        std::str::from_utf8(&bytes[..end]).map_err(|_| "an answer that is not text".to_owned())?;
     let mut lines = text.split("\r\n");
     let status = lines.next().unwrap_or_default();
     if !status.starts_with("HTTP/1.1 101") {
         return Err(status.to_owned());
     }
-    let accepted = lines.filter_map(|line| line.split_once(':')).any(|(name, value)| {
-        name.eq_ignore_ascii_case("sec-websocket-accept") && value.trim() == ACCEPT
-    });
+    let accepted = lines
+        .filter_map(|line| line.split_once(':'))
+        .any(|(name, value)| {
+            name.eq_ignore_ascii_case("sec-websocket-accept") && value.trim() == ACCEPT
+        });
     if accepted {
         Ok(Some(end + 4))
     } else {
@@ -67,16 +70,29 @@ mod tests {
     #[test]
     fn the_cursor_is_in_the_request() {
         let line = |after| request("h:1", "t", after).lines().next().map(str::to_owned);
-        assert_eq!(line(After::Head).as_deref(), Some("GET /v1/ws?topic=t HTTP/1.1"));
-        assert_eq!(line(After::Start).as_deref(), Some("GET /v1/ws?topic=t&after=start HTTP/1.1"));
-        assert_eq!(line(After::Position("k3", 7)).as_deref(), Some("GET /v1/ws?topic=t&after=k3-7 HTTP/1.1"));
+        assert_eq!(
+            line(After::Head).as_deref(),
+            Some("GET /v1/ws?topic=t HTTP/1.1")
+        );
+        assert_eq!(
+            line(After::Start).as_deref(),
+            Some("GET /v1/ws?topic=t&after=start HTTP/1.1")
+        );
+        assert_eq!(
+            line(After::Position("k3", 7)).as_deref(),
+            Some("GET /v1/ws?topic=t&after=k3-7 HTTP/1.1")
+        );
     }
 
     #[test]
     fn only_the_right_answer_is_taken() {
-        let good = format!("HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: {ACCEPT}\r\n\r\n");
+        let good =
+            format!("HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: {ACCEPT}\r\n\r\n");
         assert_eq!(answer(good.as_bytes()), Ok(Some(good.len())));
-        assert_eq!(answer(format!("{good}\x81\x00").as_bytes()), Ok(Some(good.len())));
+        assert_eq!(
+            answer(format!("{good}\u{1}\x00").as_bytes()),
+            Ok(Some(good.len()))
+        );
         assert_eq!(answer(&good.as_bytes()[..40]), Ok(None));
         assert_eq!(
             answer(b"HTTP/1.1 503 Service Unavailable\r\n\r\n"),

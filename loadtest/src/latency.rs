@@ -1,12 +1,8 @@
 //! Latencies as they are gathered, merged and passed between processes: a histogram in microseconds with three
 //! significant digits, up to an hour.
 
-use std::time::Duration;
-
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
-
-use crate::clock::micros;
 
 const HOUR_MICROS: u64 = 3_600_000_000;
 const DIGITS: u8 = 3;
@@ -31,11 +27,6 @@ impl Latency {
     /// Adds one latency in microseconds; beyond an hour it counts as an hour.
     pub fn record_micros(&mut self, value: u64) {
         self.0.saturating_record(value.min(HOUR_MICROS));
-    }
-
-    /// Adds one latency.
-    pub fn record(&mut self, value: Duration) {
-        self.record_micros(micros(value));
     }
 
     /// Adds all of `other`.
@@ -80,11 +71,6 @@ impl Latency {
             self.0
                 .saturating_record_n((*value).min(HOUR_MICROS), *count);
         }
-    }
-
-    /// Empties it.
-    pub fn clear(&mut self) {
-        self.0.reset();
     }
 }
 

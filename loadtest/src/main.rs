@@ -4,14 +4,24 @@
 //! Exit codes: 0 all checks passed, 1 a check failed, 2 wrong usage, 3 the run could not be done.
 
 mod args;
+mod check;
 mod clock;
 mod command;
+mod crew;
+mod frame;
+mod handshake;
 mod http;
 mod latency;
 mod machine;
+mod message;
 mod proc;
 mod progress;
+mod publisher;
+mod reader;
 mod report;
+mod scenario;
+mod sender;
+mod source;
 mod text;
 
 use std::io::Write;
@@ -40,34 +50,79 @@ struct Cli {
 enum Command {
     /// Closed-loop publishers: durable entries a second and their latency
     Publish(command::publish::PublishArgs),
+    /// Readers by the ten thousand at a steady pace of entries, each checking its stream
+    Fanout(command::fanout::FanoutArgs),
+    /// Many publishes at once to many readers
+    Burst(command::burst::BurstArgs),
+    /// All readers drop and come back at once with their cursors
+    Storm(command::storm::StormArgs),
+    /// Readers who stop reading, beside healthy ones
+    Slow(command::slow::SlowArgs),
+    /// Readers who leave and come back all the time
+    Churn(command::churn::ChurnArgs),
+    /// A long history read from its start by many readers at once
+    Catchup(command::catchup::CatchupArgs),
+    /// The bare send loop over as many sockets and bytes: what the machine itself asks for
+    Bare(command::bare::BareArgs),
+    /// Broker over bare send loop, in alternating rounds of one run
+    Ratio(command::ratio::RatioArgs),
+    /// The process of the bare send loop; the other commands start it
+    #[command(hide = true)]
+    Sender,
+    /// A process of readers; the other commands start it
+    #[command(hide = true)]
+    Readers,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(&cli) {
+    let outcome = match &cli.command {
+        Command::Readers => return work(reader::work),
+        Command::Sender => return work(sender::work),
+        command => run(command, &cli.output),
+    };
+    match outcome {
         Ok(report) if report.failures.is_empty() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(CHECK_FAILED),
-        Err(error) => {
-            // Nothing is left to say where stderr is closed.
-            let _ = writeln!(std::io::stderr(), "loadtest: {error:#}");
-            ExitCode::from(NOT_DONE)
-        }
+        Err(error) => not_done(&error),
     }
 }
 
-fn run(cli: &Cli) -> Result<Report> {
+fn work(work: fn() -> Result<()>) -> ExitCode {
+    work().map_or_else(|error| not_done(&error), |()| ExitCode::SUCCESS)
+}
+
+fn not_done(error: &anyhow::Error) -> ExitCode {
+    // Nothing is left to say where stderr is closed.
+    let _ = writeln!(std::io::stderr(), "loadtest: {error:#}");
+    ExitCode::from(NOT_DONE)
+}
+
+fn run(command: &Command, output: &Output) -> Result<Report> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("can't start the runtime")?;
     let report = runtime.block_on(async {
-        match &cli.command {
+        match command {
             Command::Publish(args) => command::publish::run(args).await,
+            Command::Fanout(args) => command::fanout::run(args).await,
+            Command::Burst(args) => command::burst::run(args).await,
+            Command::Storm(args) => command::storm::run(args).await,
+            Command::Slow(args) => command::slow::run(args).await,
+            Command::Churn(args) => command::churn::run(args).await,
+            Command::Catchup(args) => command::catchup::run(args).await,
+            Command::Bare(args) => command::bare::run(args).await,
+            Command::Ratio(args) => command::ratio::run(args).await,
+            Command::Readers | Command::Sender => anyhow::bail!("this is a process of its own"),
         }
     })?;
     report::print(&report).context("can't write the summary")?;
-    if let Some(path) = &cli.output.json {
+    if let Some(path) = &output.json {
         report.write_json(path)?;
+    }
+    if let Some(path) = &output.html {
+        report.write_html(path)?;
     }
     Ok(report)
 }

@@ -36,10 +36,12 @@ pub fn read(payload: &[u8]) -> Message<'_> {
     };
     let position = || string(text, "\"position\":\"").and_then(split_position);
     match string(text, "\"op\":\"") {
-        Some("subscribed") => {
-            position().map_or(Message::Unknown, |(epoch, offset)| Message::Subscribed(epoch, offset))
-        }
-        Some("reset") => position().map_or(Message::Unknown, |(epoch, offset)| Message::Reset(epoch, offset)),
+        Some("subscribed") => position().map_or(Message::Unknown, |(epoch, offset)| {
+            Message::Subscribed(epoch, offset)
+        }),
+        Some("reset") => position().map_or(Message::Unknown, |(epoch, offset)| {
+            Message::Reset(epoch, offset)
+        }),
         Some("presence") => Message::Presence,
         Some("error") => Message::Error(text),
         _ => Message::Unknown,
@@ -60,7 +62,9 @@ pub fn intended(payload: &[u8], run: &str) -> Option<u64> {
     let head = &payload[..payload.len().min(2 * HEAD_BYTES)];
     let start = memmem::find(head, name.as_bytes())? + name.len();
     let number = digits(&head[start..])?;
-    let behind = head[start..].iter().position(|byte| !byte.is_ascii_digit())?;
+    let behind = head[start..]
+        .iter()
+        .position(|byte| !byte.is_ascii_digit())?;
     (head[start + behind] == b'-').then_some(number)
 }
 
@@ -76,7 +80,12 @@ fn digits(bytes: &[u8]) -> Option<u64> {
         if !byte.is_ascii_digit() {
             break;
         }
-        number = Some(number.unwrap_or(0).checked_mul(10)?.checked_add(u64::from(byte - b'0'))?);
+        number = Some(
+            number
+                .unwrap_or(0)
+                .checked_mul(10)?
+                .checked_add(u64::from(byte - b'0'))?,
+        );
     }
     number
 }
@@ -118,8 +127,14 @@ mod tests {
             read(br#"{"op":"reset","topic":"t","position":"z8-12","reason":"x"}"#),
             Message::Reset("z8", 12)
         );
-        assert_eq!(read(br#"{"op":"presence","topic":"t","readers":3}"#), Message::Presence);
-        assert!(matches!(read(br#"{"op":"error","code":"x","message":"y"}"#), Message::Error(_)));
+        assert_eq!(
+            read(br#"{"op":"presence","topic":"t","readers":3}"#),
+            Message::Presence
+        );
+        assert!(matches!(
+            read(br#"{"op":"error","code":"x","message":"y"}"#),
+            Message::Error(_)
+        ));
     }
 
     #[test]
@@ -133,7 +148,12 @@ mod tests {
             br#"{"op":"change","topic":"t","offset":99999999999999999999999}"#,
             br#"{"op":"subscribed","topic":"t","position":"k3"}"#,
         ] {
-            assert_eq!(read(bad), Message::Unknown, "{:?}", String::from_utf8_lossy(bad));
+            assert_eq!(
+                read(bad),
+                Message::Unknown,
+                "{:?}",
+                String::from_utf8_lossy(bad)
+            );
         }
     }
 

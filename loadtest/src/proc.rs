@@ -62,11 +62,6 @@ impl Process {
         })
     }
 
-    /// Its id.
-    pub fn pid(&self) -> u32 {
-        self.pid
-    }
-
     /// Reads the counters.
     ///
     /// # Errors
@@ -195,7 +190,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let found = Process::listening_on(port).expect("this process");
-        assert_eq!(found.pid(), std::process::id());
+        assert_eq!(found.pid, std::process::id());
         assert!(found.usage().expect("usage").rss_bytes > 0);
     }
 }

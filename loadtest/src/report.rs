@@ -3,6 +3,7 @@
 //! A command fills it with figures, distributions, series and failures; what these mean it knows, how they look it
 //! does not.
 
+mod html;
 mod json;
 mod terminal;
 
@@ -197,6 +198,15 @@ impl Report {
         let mut text = serde_json::to_string_pretty(&json::document(self))?;
         text.push('\n');
         std::fs::write(path, text).with_context(|| format!("can't write {}", path.display()))
+    }
+
+    /// Writes the HTML file.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn write_html(&self, path: &Path) -> Result<()> {
+        std::fs::write(path, html::page(self))
+            .with_context(|| format!("can't write {}", path.display()))
     }
 }
 

@@ -29,8 +29,16 @@ pub fn address(server: SocketAddr, index: u64) -> Option<Ipv4Addr> {
 ///
 /// # Errors
 /// When there is no descriptor or no port.
-pub fn connect(server: SocketAddr, index: u64, receive_buffer: Option<u32>) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(server), Type::STREAM, Some(Protocol::TCP))?;
+pub fn connect(
+    server: SocketAddr,
+    index: u64,
+    receive_buffer: Option<u32>,
+) -> io::Result<TcpStream> {
+    let socket = Socket::new(
+        Domain::for_address(server),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_linger(Some(Duration::ZERO))?;
@@ -42,7 +50,8 @@ pub fn connect(server: SocketAddr, index: u64, receive_buffer: Option<u32>) -> i
     }
     match socket.connect(&server.into()) {
         Ok(()) => {}
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
+        Err(error)
+            if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
         Err(error) => return Err(error),
     }
     Ok(TcpStream::from_std(socket.into()))

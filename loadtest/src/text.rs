@@ -5,11 +5,6 @@
 
 use serde_json::json;
 
-/// Shortest body of the real distribution, in bytes.
-pub const BODY_BYTES_MIN: usize = 180;
-/// Longest body of the real distribution, in bytes.
-pub const BODY_BYTES_MAX: usize = 2_210;
-
 /// Share of bodies in thousandths, and their size in bytes at that share.
 const QUANTILES: [(u64, u64); 8] = [
     (0, 180),
@@ -193,7 +188,7 @@ impl Writer {
             .max(1);
         let ((x0, y0), (x1, y1)) = (QUANTILES[above - 1], QUANTILES[above]);
         let size = y0 + (y1 - y0) * (share - x0) / (x1 - x0);
-        usize::try_from(size).unwrap_or(BODY_BYTES_MAX)
+        usize::try_from(size).unwrap_or(usize::MAX)
     }
 
     fn prose(&mut self, bytes: usize) -> String {
@@ -235,6 +230,9 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const BODY_BYTES_MIN: usize = 180;
+    const BODY_BYTES_MAX: usize = 2_210;
 
     #[test]
     fn sizes_are_a_real_blogs() {

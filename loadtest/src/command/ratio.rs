@@ -1,0 +1,232 @@
+//! `ratio`: what a broker costs over the bare send loop, in alternating rounds of one run: the number that the
+//! engine is judged by, because it does not depend on the machine's mood.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde::Serialize;
+use tokio::process::{Child, Command};
+
+use super::bare::{self, BareArgs};
+use super::fanout::{self, FanoutArgs};
+use crate::args::{self, Broker, Content};
+use crate::http::{Connection, Target};
+use crate::report::Report;
+use crate::scenario::{Part, Readers};
+
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// `loadtest ratio`.
+#[derive(Debug, Clone, Args, Serialize)]
+pub struct RatioArgs {
+    /// Program of the broker; every round starts one of its own, on a fresh folder
+    #[arg(long, value_name = "PATH")]
+    server_bin: PathBuf,
+    /// Port of the broker; the next one is its admin listener's
+    #[arg(long, default_value_t = 7590, value_parser = clap::value_parser!(u16).range(1024..=65_000))]
+    port: u16,
+    /// Rounds of each
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Threads of the bare sender
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    sender_threads: u32,
+    /// Entries a second
+    #[arg(long, default_value_t = 10.0, value_parser = args::rate)]
+    rate: f64,
+    /// Seconds of publishing in each round
+    #[arg(long, default_value = "10", value_parser = args::seconds)]
+    seconds: Duration,
+    #[command(flatten)]
+    readers: Readers,
+    #[command(flatten)]
+    content: Content,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the run could not be done; what readers found wrong is in the report.
+pub async fn run(args: &RatioArgs) -> Result<Report> {
+    let start = Instant::now();
+    let mut report = Report::new("ratio", args);
+    let (mut bare_us, mut broker_us, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 1..=args.rounds {
+        let broker = broker_round(args, round).await?;
+        let bare = bare::measure(&bare_args(args, &broker)?).await?;
+        broker.fail(&mut report, &format!("round {round}, broker: "));
+        bare.fail(&mut report, &format!("round {round}, bare: "));
+        let (Some(of_broker), Some(of_bare)) =
+            (broker.cpu_per_delivery_us(), bare.cpu_per_delivery_us())
+        else {
+            bail!("no CPU was measured");
+        };
+        if of_bare <= 0.0 {
+            bail!(
+                "the bare loop used less CPU than a clock tick: ask for more readers, seconds or rate"
+            );
+        }
+        report.distribution(
+            format!("broker_delivery_us_{round}"),
+            format!("round {round}: broker"),
+            &broker.tally.delivery,
+        );
+        report.distribution(
+            format!("bare_delivery_us_{round}"),
+            format!("round {round}: bare"),
+            &bare.tally.delivery,
+        );
+        broker_us.push(of_broker);
+        bare_us.push(of_bare);
+        ratios.push(of_broker / of_bare);
+    }
+    spread(
+        &mut report,
+        "broker_cpu_per_delivery_us",
+        "broker CPU of a delivery",
+        broker_us,
+        "µs",
+    );
+    spread(
+        &mut report,
+        "bare_cpu_per_delivery_us",
+        "bare CPU of a delivery",
+        bare_us,
+        "µs",
+    );
+    spread(&mut report, "ratio", "broker over bare", ratios, "×");
+    report.seconds = start.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+async fn broker_round(args: &RatioArgs, round: u32) -> Result<Part> {
+    let folder = std::env::temp_dir().join(format!("loadtest-{}-{round}", std::process::id()));
+    let outcome = async {
+        let (mut child, broker) = start_broker(args, &folder).await?;
+        let fanout = FanoutArgs {
+            broker,
+            readers: args.readers.clone(),
+            rate: args.rate,
+            seconds: args.seconds,
+            content: args.content.clone(),
+        };
+        let mut aside = Report::new("fanout", args);
+        let part = fanout::measure(&fanout, &mut aside).await;
+        child.kill().await.context("can't stop the broker")?;
+        let mut part = part?;
+        for failure in aside.failures {
+            part.stretch.refused.push(failure);
+        }
+        Ok(part)
+    }
+    .await;
+    // What is left in the temporary folder does no harm.
+    let _ = std::fs::remove_dir_all(&folder);
+    outcome
+}
+
+async fn start_broker(args: &RatioArgs, folder: &std::path::Path) -> Result<(Child, Broker)> {
+    std::fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
+    let create = Command::new(&args.server_bin)
+        .args([
+            "keys",
+            "create",
+            "--role",
+            "publisher",
+            "--topics",
+            "*",
+            "--data-dir",
+        ])
+        .arg(folder)
+        .output()
+        .await
+        .with_context(|| format!("can't run {}", args.server_bin.display()))?;
+    if !create.status.success() {
+        bail!("no key: {}", String::from_utf8_lossy(&create.stderr).trim());
+    }
+    let key = String::from_utf8_lossy(&create.stdout).trim().to_owned();
+    let child = Command::new(&args.server_bin)
+        .arg("serve")
+        .arg("--data-dir")
+        .arg(folder)
+        .args(["--listen", &format!("127.0.0.1:{}", args.port)])
+        .args(["--admin-listen", &format!("127.0.0.1:{}", args.port + 1)])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    let url = format!("http://127.0.0.1:{}", args.port);
+    answers(&url, &key).await?;
+    let server_pid = child.id();
+    let broker = Broker {
+        url,
+        key: Some(key),
+        server_pid,
+    };
+    Ok((child, broker))
+}
+
+/// Waits until the broker takes an entry.
+async fn answers(url: &str, key: &str) -> Result<()> {
+    let target = std::sync::Arc::new(Target::parse(url, Some(key))?);
+    let deadline = Instant::now() + START_TIMEOUT;
+    loop {
+        let mut connection = Connection::new(std::sync::Arc::clone(&target));
+        let entry = r#"{"id":"first","body":{"text":"first"}}"#;
+        match connection.publish("lt-start", "first", entry.into()).await {
+            Ok(_) => return Ok(()),
+            Err(refused) if Instant::now() > deadline => {
+                bail!("the broker does not answer: {refused}")
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+fn bare_args(args: &RatioArgs, broker: &Part) -> Result<BareArgs> {
+    let messages = u32::try_from(broker.stretch.acknowledged)?;
+    // As many bytes as the broker sent on the same number of sockets.
+    let size = u32::try_from(broker.tally.bytes / broker.tally.deliveries.max(1))?;
+    Ok(BareArgs {
+        readers: args.readers.readers,
+        size: size.max(130),
+        messages: messages.max(1),
+        rate: args.rate,
+        threads: args.sender_threads,
+        reader_threads: args.readers.threads,
+        patience: args.readers.patience,
+    })
+}
+
+fn spread(report: &mut Report, key: &str, label: &str, mut values: Vec<f64>, unit: &'static str) {
+    values.sort_by(f64::total_cmp);
+    let (Some(min), Some(max)) = (values.first(), values.last()) else {
+        return;
+    };
+    let median = (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0;
+    for (name, value) in [("min", *min), ("median", median), ("max", *max)] {
+        report.figure(
+            format!("{key}_{name}"),
+            format!("{label}, {name}"),
+            value,
+            unit,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spread_has_the_middle() {
+        let mut report = Report::new("ratio", &serde_json::json!({}));
+        spread(&mut report, "r", "r", vec![3.0, 1.0, 2.0], "×");
+        spread(&mut report, "s", "s", vec![4.0, 1.0, 2.0, 3.0], "×");
+        let values: Vec<f64> = report.figures.iter().map(|figure| figure.value).collect();
+        assert_eq!(values, [1.0, 2.0, 3.0, 1.0, 2.5, 4.0]);
+    }
+}

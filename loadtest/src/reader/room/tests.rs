@@ -1,0 +1,163 @@
+//! A room of readers against a small server of the test's own, which plants the faults that must be found.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+
+use super::Room;
+use crate::frame::server_text;
+use crate::reader::{Begin, Order, Plan, Pulse, Tally, Wire};
+
+const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+                      sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+fn change(offset: u64, text: &str) -> Vec<u8> {
+    server_text(
+        format!(r#"{{"op":"change","topic":"t","offset":{offset},"entry":{{"id":"lt-r-1-{offset}","x":"{text}"}}}}"#)
+            .as_bytes(),
+    )
+}
+
+/// Serves `readers` connections one after the other: the handshake, then `bytes`, in pieces of `piece` bytes.
+fn serve(readers: usize, bytes: Vec<Vec<u8>>, piece: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for bytes in bytes.iter().cycle().take(readers) {
+            let (mut stream, _) = listener.accept().expect("a reader");
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).expect("a request");
+                request.push(byte[0]);
+            }
+            let mut all = ANSWER.as_bytes().to_vec();
+            all.extend(server_text(
+                br#"{"op":"subscribed","topic":"t","position":"e-0","head":0}"#,
+            ));
+            all.extend_from_slice(bytes);
+            for part in all.chunks(piece) {
+                stream.write_all(part).expect("a reader that reads");
+            }
+            open.push(stream);
+        }
+        // Until the test is over, which drops the readers.
+        for mut stream in open {
+            let _ = stream.read(&mut [0; 64]);
+        }
+    });
+    address
+}
+
+/// What `readers` readers gather once `deliveries` changes have come.
+fn gather(server: SocketAddr, readers: u64, deliveries: u64) -> Tally {
+    let plan = Plan {
+        server,
+        authority: server.to_string(),
+        wire: Wire::WebSocket,
+        topics: vec!["t".to_owned()],
+        run: "r".to_owned(),
+        threads: 1,
+        in_flight: 8,
+        first: 0,
+        readers,
+    };
+    let (orders, inbox) = mpsc::channel();
+    let (tallies, told) = mpsc::channel();
+    let shown = Arc::new(Mutex::new(Pulse::default()));
+    let (room, waker) =
+        Room::new(Arc::new(plan), 0, inbox, tallies, Arc::clone(&shown)).expect("a room");
+    let working = std::thread::spawn(move || room.run());
+    let connect = Order::Connect {
+        from: 0,
+        to: readers,
+        begin: Begin::Start,
+        receive_buffer: None,
+    };
+    orders.send(connect).expect("a thread");
+    waker.wake().expect("awake");
+    let mut all = Tally::default();
+    while all.deliveries < deliveries {
+        orders.send(Order::Tell).expect("a thread");
+        waker.wake().expect("awake");
+        all.merge(
+            &told
+                .recv_timeout(std::time::Duration::from_secs(20))
+                .expect("a tally"),
+        );
+    }
+    drop(orders);
+    waker.wake().expect("awake");
+    working.join().expect("no panic").expect("epoll");
+    all
+}
+
+#[test]
+fn a_sound_stream_passes_in_pieces_of_any_size() {
+    let stream: Vec<u8> = (1..=20).flat_map(|offset| change(offset, "same")).collect();
+    for piece in [1, 7, 100, 100_000] {
+        let tally = gather(serve(3, vec![stream.clone()], piece), 3, 60);
+        assert_eq!(tally.violations.total(), 0, "{:?}", tally.violations);
+        assert_eq!(
+            (
+                tally.deliveries,
+                tally.delivery.count(),
+                tally.connect.count()
+            ),
+            (60, 60, 3)
+        );
+        assert_eq!(tally.bytes, 3 * stream.len() as u64);
+        assert!(tally.seen.len() == 20 && tally.seen.iter().all(|seen| seen.readers == 3));
+    }
+}
+
+#[test]
+fn planted_faults_are_found() {
+    let stream = |offsets: &[u64]| {
+        offsets
+            .iter()
+            .flat_map(|offset| change(*offset, "x"))
+            .collect()
+    };
+    let found = |offsets: &[u64]| {
+        let tally = gather(
+            serve(1, vec![stream(offsets)], 4_096),
+            1,
+            offsets.len() as u64,
+        );
+        let found = tally.violations;
+        (found.gaps, found.duplicates, found.inversions)
+    };
+    assert_eq!(found(&[1, 2, 4]), (1, 0, 0));
+    assert_eq!(found(&[1, 2, 2, 3]), (0, 1, 0));
+    assert_eq!(found(&[1, 3, 2, 4]), (1, 0, 1));
+}
+
+#[test]
+fn two_contents_at_one_offset_are_found() {
+    let streams = vec![change(1, "this"), change(1, "that")];
+    let tally = gather(serve(2, streams, 4_096), 2, 2);
+    assert_eq!(tally.violations.divergent, 1);
+}
+
+#[test]
+fn a_server_that_hangs_up_and_one_that_masks_are_found() {
+    let mut closing = change(1, "x");
+    closing.extend([0x88, 2, 0x0f, 0xa2]);
+    assert_eq!(
+        gather(serve(1, vec![closing], 4_096), 1, 1)
+            .violations
+            .closed,
+        1
+    );
+    let mut masked = change(1, "x");
+    masked.extend([0x81, 0x80, 0, 0, 0, 0]);
+    assert_eq!(
+        gather(serve(1, vec![masked], 4_096), 1, 1)
+            .violations
+            .protocol,
+        1
+    );
+}
