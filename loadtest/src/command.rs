@@ -8,4 +8,5 @@ pub mod fanout;
 pub mod publish;
 pub mod ratio;
 pub mod slow;
+pub mod soak;
 pub mod storm;

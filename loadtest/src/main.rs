@@ -52,6 +52,8 @@ enum Command {
     Publish(command::publish::PublishArgs),
     /// Readers by the ten thousand at a steady pace of entries, each checking its stream
     Fanout(command::fanout::FanoutArgs),
+    /// A fan-out for hours: does the server's memory grow?
+    Soak(command::fanout::FanoutArgs),
     /// Many publishes at once to many readers
     Burst(command::burst::BurstArgs),
     /// All readers drop and come back at once with their cursors
@@ -107,6 +109,7 @@ fn run(command: &Command, output: &Output) -> Result<Report> {
         match command {
             Command::Publish(args) => command::publish::run(args).await,
             Command::Fanout(args) => command::fanout::run(args).await,
+            Command::Soak(args) => command::soak::run(args).await,
             Command::Burst(args) => command::burst::run(args).await,
             Command::Storm(args) => command::storm::run(args).await,
             Command::Slow(args) => command::slow::run(args).await,

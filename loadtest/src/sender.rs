@@ -115,7 +115,7 @@ fn message(task: &Task, index: u64, intended_us: u64) -> Vec<u8> {
     // Headers have 2, 4 or 10 bytes.
     let header = match bytes {
         0..130 => 2,
-        128..65_540 => 4,
+        130..65_540 => 4,
         _ => 10,
     };
     let filling = bytes.saturating_sub(head.len() + tail.len() + header);

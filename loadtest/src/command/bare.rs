@@ -104,12 +104,7 @@ pub async fn measure(args: &BareArgs) -> Result<Part> {
         receive_buffer: None,
     };
     crew.order(&connect).await?;
-    let ready = tokio::time::timeout(args.patience, sender.line())
-        .await
-        .context("readers of the bare loop did not connect in time")??;
-    if ready != "ready" {
-        bail!("the sender said {ready}");
-    }
+    sender.all_there(args.patience).await?;
     crew.until(args.patience, |pulse| pulse.live == readers)
         .await?;
     let arrived = crew.tell().await?;
@@ -137,6 +132,7 @@ pub async fn measure(args: &BareArgs) -> Result<Part> {
         },
         usage: Some((before, after)),
         start_us,
+        cost: Vec::new(),
     })
 }
 
@@ -160,6 +156,17 @@ impl Sender {
             orders,
             lines,
         })
+    }
+
+    /// Waits until it has accepted every reader.
+    async fn all_there(&mut self, patience: Duration) -> Result<()> {
+        let said = tokio::time::timeout(patience, self.line())
+            .await
+            .context("readers of the bare loop did not connect in time")??;
+        if said != "ready" {
+            bail!("the sender said {said}");
+        }
+        Ok(())
     }
 
     async fn line(&mut self) -> Result<String> {

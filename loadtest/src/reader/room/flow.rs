@@ -66,10 +66,7 @@ impl Room {
     /// Reads what there is. With `to_end`, until the socket says that there is no more.
     pub(super) fn read(&mut self, slot: usize, to_end: bool) {
         let mut buffer = std::mem::take(&mut self.read_buffer);
-        loop {
-            let Some(stream) = &mut self.readers[slot].stream else {
-                break;
-            };
+        while let Some(stream) = &mut self.readers[slot].stream {
             let outcome = match stream.read(&mut buffer) {
                 Ok(0) => self.ended(slot, "the server closed the connection"),
                 Ok(count) => {
