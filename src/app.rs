@@ -27,6 +27,9 @@ use crate::store::{Store, StoreOptions};
 
 /// How often the store is asked whether it still works.
 const STORE_CHECK: Duration = Duration::from_millis(250);
+/// What the kernel may hold of a connection that takes nothing, in bytes (Linux counts twice as much, for its own
+/// records). Left to itself it would be megabytes, and a few hundred stalled readers would starve the others.
+const SEND_BUFFER: u32 = 128 << 10;
 /// Connections of the admin listener, beside those of the public one.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
 
@@ -209,6 +212,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
     socket
         .and_then(|socket| {
             socket.set_reuseaddr(true)?;
+            socket.set_send_buffer_size(SEND_BUFFER)?;
             socket.bind(address)?;
             // A storm of reconnects must fit until it is accepted; the kernel cuts this to its own limit.
             socket.listen(4_096)

@@ -31,7 +31,7 @@ pub struct RatioArgs {
     /// Rounds of each
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Threads of the bare sender
+    /// Threads of the bare sender, and shards of the broker
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     sender_threads: u32,
     /// Entries a second
@@ -150,6 +150,7 @@ async fn start_broker(args: &RatioArgs, folder: &std::path::Path) -> Result<(Chi
     let key = String::from_utf8_lossy(&create.stdout).trim().to_owned();
     let child = Command::new(&args.server_bin)
         .arg("serve")
+        .args(["--shards", &args.sender_threads.to_string()])
         .arg("--data-dir")
         .arg(folder)
         .args(["--listen", &format!("127.0.0.1:{}", args.port)])
