@@ -13,8 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{Config, HttpConfig, LogConfig, Machine, RingConfig, TopicsConfig, WsConfig};
 use crate::telemetry::LogFormat;
 
-/// Most connections where nothing is said and the machine allows more: what one broker was measured with.
-const CONNECTIONS: u64 = 19_000;
+/// Most connections where nothing is said and the machine allows more.
+const CONNECTIONS: u64 = 100_000;
 /// Connections that no reader may take where nothing is said, and the share of all that they are at the most.
 const RESERVED: i64 = 256;
 const RESERVED_SHARE: i64 = 4;

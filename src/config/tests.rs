@@ -61,7 +61,7 @@ fn nothing_said_is_the_default() {
     assert_eq!(config, Settings::defaults(MACHINE).config());
     assert_eq!(config.listen.to_string(), "127.0.0.1:7010");
     assert_eq!(config.shards, 2);
-    assert_eq!(config.http.connections_max, 19_000);
+    assert_eq!(config.http.connections_max, 19_744);
     assert_eq!(config.http.reserved_for_publishers, 256);
     assert_eq!(config.drain, Duration::from_secs(10));
     let none = Settings::load(&Sources::default(), MACHINE).expect("no layer");
@@ -190,6 +190,6 @@ fn a_small_machine_gets_fewer_connections() {
         (small.connections_max, small.reserved_for_publishers),
         (768, 192)
     );
-    assert_eq!(http(machine(None)).connections_max, 19_000);
-    assert_eq!(http(machine(Some(u64::MAX))).connections_max, 19_000);
+    assert_eq!(http(machine(None)).connections_max, 100_000);
+    assert_eq!(http(machine(Some(u64::MAX))).connections_max, 100_000);
 }
