@@ -185,7 +185,7 @@ fn open(store: &Store) -> Result<KeyFile, Failure> {
 
 fn failure(error: KeyError) -> Failure {
     match error {
-        KeyError::Invalid(_) | KeyError::Full { .. } => Failure::data(error.to_string()),
+        KeyError::Invalid(_) | KeyError::Full => Failure::data(error.to_string()),
         _ => Failure::new(Exit::Io, error.to_string()),
     }
 }

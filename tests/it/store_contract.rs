@@ -60,7 +60,8 @@ macro_rules! contract_tests {
                     racing_repetitions_store_once
                     the_answer_outlives_the_entry
                     an_id_of_the_publishers_own_stands_for_its_content
-                    a_dropped_hold_frees_its_id;
+                    a_dropped_hold_frees_its_id
+                    what_changes_nothing_is_remembered_as_well;
                 feed: the_feed_has_every_change_once_in_commit_order
                     the_feed_is_taken_once
                     what_changes_nothing_is_not_in_the_feed

@@ -124,6 +124,13 @@ pub(super) fn topic_row(
     Ok(Some(found))
 }
 
+/// JSON of the topic document.
+pub(super) fn topic_doc(connection: &Connection, topic_id: i64) -> rusqlite::Result<String> {
+    connection
+        .prepare_cached("SELECT doc FROM topic WHERE id = ?1")?
+        .query_row([topic_id], |row| row.get(0))
+}
+
 pub(super) fn topic_id(
     connection: &Connection,
     topic: &TopicName,
