@@ -271,7 +271,7 @@ impl Broker {
             EntryState::Held { doc, .. } => (read::parse_stored::<Entry>(doc)?, true),
         };
         let before = document::input(&current, &stored.raw);
-        let after: NewEntry = document::patched(&before, patch)?;
+        let mut after: NewEntry = document::patched(&before, patch)?;
         after.validate()?;
         if after.id != before.id {
             return Err(Invalid::new("id", "an entry keeps its id through all revisions").into());
@@ -283,6 +283,10 @@ impl Broker {
             return Ok(None);
         }
         let now = self.clock().now();
+        if held && after.released_at.is_none() {
+            // Released by this patch, at this moment.
+            after.published_at = after.published_at.or(Some(now));
+        }
         let stamp = document::Stamp {
             id: current.id,
             revision: stored.revision + 1,
