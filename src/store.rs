@@ -63,6 +63,12 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<StoredTopic>, ReadError>;
 
+    /// Public topics that have a change, the one with the newest change first.
+    ///
+    /// # Errors
+    /// When the medium can't be read.
+    fn newest_topics(&self, limit: usize) -> Result<Vec<StoredTopic>, ReadError>;
+
     /// One entry: released, retracted or held.
     ///
     /// # Errors

@@ -34,6 +34,7 @@ macro_rules! contract_tests {
                     a_refused_append_makes_no_topic
                     the_number_of_topics_is_bounded
                     topics_page_in_the_order_of_their_names
+                    public_topics_come_by_their_newest_change
                     the_topic_document_is_replaced_at_its_revision
                     an_ended_topic_takes_no_new_entries
                     an_append_can_end_a_topic_for_its_own_later_steps;

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 pub(super) use self::codes::{
-    OFFSET_MAX, encode_answer, entry_id, epoch, kind_code, kind_of, offset_of, row_key, sql,
-    timestamp_of, topic_name, unsql,
+    OFFSET_BITS, OFFSET_MAX, encode_answer, entry_id, epoch, kind_code, kind_of, offset_of,
+    row_key, sql, timestamp_of, topic_name, unsql,
 };
 use self::codes::{bad, decode_answer};
 use crate::model::{EntryId, Epoch, Offset, TopicName, millis};

@@ -10,7 +10,7 @@ use crate::model::{ChangeKind, EntryId, Epoch, Offset, TopicName};
 use crate::store::StepDone;
 
 /// Bits of a key that hold the number within the topic; the bits above hold the topic's number.
-const OFFSET_BITS: u32 = 40;
+pub(in crate::store::sqlite) const OFFSET_BITS: u32 = 40;
 
 /// The largest offset that a key has room for.
 pub(in crate::store::sqlite) const OFFSET_MAX: Offset = (1 << OFFSET_BITS) - 1;
