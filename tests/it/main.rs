@@ -10,6 +10,7 @@ mod errors;
 mod idempotency;
 mod publish;
 mod readers;
+mod replay;
 mod retraction;
 mod store_contract;
 mod support;
