@@ -59,7 +59,6 @@ async fn snapshot_pages(server: &Server) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::print_stderr, reason = "a test that skips says so")]
 async fn the_real_live_blog_is_read_whole_on_every_path() {
     let Some(file) = corpus() else {
         eprintln!("skipped: no corpus in TENBELLS_CORPUS or ../shared/corpus");

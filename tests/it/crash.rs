@@ -46,7 +46,6 @@ async fn publish(base: &str, key: &str, entry: &Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::print_stderr, reason = "a proof says what it went through")]
 async fn nothing_acknowledged_is_lost_or_doubled_and_readers_go_on() {
     let folder = tempfile::tempdir().expect("folder");
     let key = make_key(folder.path(), Role::Publisher, "t");

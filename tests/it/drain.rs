@@ -89,12 +89,9 @@ async fn what_is_under_way_is_finished_while_readers_go_and_newcomers_are_refuse
 
     process.terminate();
     draining(&process).await;
-    loop {
-        // The stream ends, with nothing more than a number of readers in it.
-        match sse.next().await {
-            Some(event) => assert_eq!(event.kind, "presence"),
-            None => break,
-        }
+    // The stream ends, with nothing more than a number of readers in it.
+    while let Some(event) = sse.next().await {
+        assert_eq!(event.kind, "presence");
     }
     assert!(is_refused(&process).await);
     // A poll is answered with where to go on, or was not yet under way.

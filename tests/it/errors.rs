@@ -35,12 +35,10 @@ async fn unchanged(server: &Server, before: &[Value]) {
     assert!(!index.contains("/t/other"), "{index}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_field_that_does_not_fit_is_named() {
-    let (server, before) = standing().await;
+/// Entries with the field of each that does not fit.
+fn unfit_text() -> Vec<(Value, &'static str)> {
     let long = |bytes: usize| "a".repeat(bytes);
-    let many = vec![json!({"name": "x"}); 51];
-    for (entry, field) in [
+    vec![
         (json!({"headline": "x", "author": "y"}), "author"),
         (json!({"headline": "x", "body": {"rtf": "y"}}), "body.rtf"),
         (json!({"headline": "x", "body": "y"}), "body"),
@@ -51,6 +49,13 @@ async fn a_field_that_does_not_fit_is_named() {
         (json!({"headline": 4}), "headline"),
         (json!({"headline": long(1_001)}), "headline"),
         (json!({"body": {"text": long(192 * 1024 + 1)}}), "body"),
+    ]
+}
+
+fn unfit_lists_and_times() -> Vec<(Value, &'static str)> {
+    let long = |bytes: usize| "a".repeat(bytes);
+    let many = vec![json!({"name": "x"}); 51];
+    vec![
         (json!({"headline": "x", "authors": "Ada"}), "authors"),
         (
             json!({"headline": "x", "authors": [{"name": "A"}, {"name": " "}]}),
@@ -97,17 +102,11 @@ async fn a_field_that_does_not_fit_is_named() {
         ),
         (json!({"headline": "x", "id": "a/b"}), "id"),
         (json!({"headline": "x", "id": ""}), "id"),
-    ] {
-        let problem = server
-            .desk("POST", ENTRIES)
-            .json(&entry)
-            .expect_problem(422, "invalid_field")
-            .await;
-        assert_eq!(problem["field"], field, "{problem}");
-        let detail = problem["detail"].as_str().expect("detail");
-        assert!(detail.contains(field), "{problem}");
-    }
-    for (path, patch, field) in [
+    ]
+}
+
+fn unfit_patches() -> Vec<(&'static str, Value, &'static str)> {
+    vec![
         (
             "/v1/topics/t/entries/e",
             json!({"headlines": "x"}),
@@ -137,7 +136,23 @@ async fn a_field_that_does_not_fit_is_named() {
             "key_points[1]",
         ),
         ("/v1/topics/t", json!({"predecessor": {}}), "predecessor"),
-    ] {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_that_does_not_fit_is_named() {
+    let (server, before) = standing().await;
+    for (entry, field) in unfit_text().into_iter().chain(unfit_lists_and_times()) {
+        let problem = server
+            .desk("POST", ENTRIES)
+            .json(&entry)
+            .expect_problem(422, "invalid_field")
+            .await;
+        assert_eq!(problem["field"], field, "{problem}");
+        let detail = problem["detail"].as_str().expect("detail");
+        assert!(detail.contains(field), "{problem}");
+    }
+    for (path, patch, field) in unfit_patches() {
         let call = server.desk("PATCH", path).json(&patch);
         let problem = call.expect_problem(422, "invalid_field").await;
         assert_eq!(problem["field"], field, "{problem}");
@@ -145,12 +160,11 @@ async fn a_field_that_does_not_fit_is_named() {
     unchanged(&server, &before).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn names_paths_methods_and_parameters_have_errors_of_their_own() {
-    let (server, before) = standing().await;
+/// Calls with the status and the code that each is answered with.
+fn wrong_paths(server: &Server) -> Vec<(Call, u16, &'static str)> {
     let desk = |method: &str, path: &str| server.desk(method, path).json(&json!({"headline": "x"}));
     let long = format!("/v1/topics/{}/entries", "a".repeat(129));
-    let cases: Vec<(Call, u16, &str)> = vec![
+    vec![
         (desk("POST", "/v1/topics/T/entries"), 400, "invalid_topic"),
         (desk("POST", "/v1/topics/-t/entries"), 400, "invalid_topic"),
         (
@@ -196,6 +210,11 @@ async fn names_paths_methods_and_parameters_have_errors_of_their_own() {
             "method_not_allowed",
         ),
         (desk("GET", "/v1/topics/t/end"), 405, "method_not_allowed"),
+    ]
+}
+
+fn wrong_parameters(server: &Server) -> Vec<(Call, u16, &'static str)> {
+    vec![
         (
             server.get("/v1/topics/t/changes?after=soon"),
             400,
@@ -236,6 +255,12 @@ async fn names_paths_methods_and_parameters_have_errors_of_their_own() {
             400,
             "invalid_parameter",
         ),
+    ]
+}
+
+fn wrong_fields_of_the_head(server: &Server) -> Vec<(Call, u16, &'static str)> {
+    let desk = |method: &str, path: &str| server.desk(method, path).json(&json!({"headline": "x"}));
+    vec![
         (
             server
                 .get("/v1/topics/t/stream")
@@ -270,8 +295,17 @@ async fn names_paths_methods_and_parameters_have_errors_of_their_own() {
             400,
             "invalid_parameter",
         ),
-    ];
-    for (call, status, code) in cases {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_paths_methods_and_parameters_have_errors_of_their_own() {
+    let (server, before) = standing().await;
+    for (call, status, code) in wrong_paths(&server)
+        .into_iter()
+        .chain(wrong_parameters(&server))
+        .chain(wrong_fields_of_the_head(&server))
+    {
         call.expect_problem(status, code).await;
     }
     unchanged(&server, &before).await;

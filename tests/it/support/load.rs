@@ -58,7 +58,7 @@ impl Publisher {
     async fn try_send(&self, number: usize) -> Option<Vec<Acked>> {
         let idempotency_key = format!("p{}-{number}", self.name);
         let entry = |part: usize| json!({"headline": format!("{idempotency_key}.{part}")});
-        let batch = number % BATCH_EVERY == 0;
+        let batch = number.is_multiple_of(BATCH_EVERY);
         let (path, body) = if batch {
             let entries: Vec<_> = (0..BATCH_LEN).map(entry).collect();
             ("entries:batch", json!({ "entries": entries }))
