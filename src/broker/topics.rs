@@ -134,13 +134,21 @@ impl Broker {
             };
             let hides = matches!(&step, Step::Topic { private: true, .. })
                 && stored.is_some_and(|stored| !stored.private);
+            // In use before the append, or the feed would pass it by and there would be nothing to wait for.
+            let hidden = if hides {
+                self.channel(topic).await?
+            } else {
+                None
+            };
             let append = Append {
                 create,
                 ..append(topic, vec![step], idempotency.clone(), request)
             };
             match self.store().append(append).wait().await {
                 Ok(appended) => {
-                    if hides && let Some(channel) = self.channel(topic).await? {
+                    if let Some(channel) = hidden
+                        && !appended.replayed
+                    {
                         self.settle(&channel, first_done(&appended)?.1).await;
                     }
                     return self.topic_answer(topic, &appended).await;

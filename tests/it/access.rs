@@ -379,3 +379,23 @@ async fn no_cache_keeps_a_tombstone_of_a_private_topic() {
     assert_eq!(gone("open").await, "");
     assert_eq!(gone("closed").await, "private, no-store");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_that_nobody_uses_can_become_private() {
+    const TOPICS: usize = 60;
+    let server = Server::start().await;
+    for number in 0..TOPICS {
+        server.publish(&format!("t{number}"), "open").await;
+    }
+    // After a restart none of them is in memory. Which of them is loaded before its change comes by is a matter of luck.
+    let server = Server::start_in(server.stop().await, |_| {}).await;
+    for number in 0..TOPICS {
+        let path = format!("/v1/topics/t{number}");
+        let call = server.desk("PATCH", &path);
+        let hidden = call.json(&json!({"visibility": "private"})).expect(200);
+        tokio::time::timeout(crate::support::PATIENCE, hidden)
+            .await
+            .expect("it is answered");
+        assert_eq!(server.get(&path).send().await.status, 404);
+    }
+}
