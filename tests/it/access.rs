@@ -393,7 +393,7 @@ async fn topics_that_nobody_uses_can_become_private() {
         let path = format!("/v1/topics/t{number}");
         let call = server.desk("PATCH", &path);
         let hidden = call.json(&json!({"visibility": "private"})).expect(200);
-        tokio::time::timeout(crate::support::PATIENCE, hidden)
+        tokio::time::timeout(PATIENCE, hidden)
             .await
             .expect("it is answered");
         assert_eq!(server.get(&path).send().await.status, 404);
