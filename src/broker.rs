@@ -12,6 +12,7 @@ mod publish;
 mod read;
 mod registry;
 mod release;
+mod retract;
 mod topics;
 
 use std::sync::{Arc, OnceLock};
@@ -24,8 +25,9 @@ pub use channel::{Channel, Presence, RingLimit, Walk};
 pub use cursor::{ResetReason, Start, resolve};
 pub use frame::Frame;
 pub use page::{PAGE_CHANGES, Page};
-pub use publish::{Published, Retracted, WriteError, WriteRequest};
+pub use publish::{Published, WriteError, WriteRequest};
 pub use read::{Answer, Changes, EntryAnswer, Snapshot, entry_with_text};
+pub use retract::Retracted;
 pub use topics::TopicAnswer;
 
 use self::page::Pages;

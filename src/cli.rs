@@ -184,9 +184,9 @@ Entries go in oldest first. What had to be guessed is said on stderr. Importing 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
   tenbells replay yesterday.jsonl --topic rehearsal --speed 60
-  tenbells replay script.json --topic rehearsal
+  tenbells replay examples/demo-blog.jsonl --speed 10
 
-A script holds steps with pauses: publish, revise, retract, topic, end. A file that `import` reads plays as well: by
+A script holds one step a line, with pauses: publish, revise, retract, topic, end. A file that `import` reads plays as well: by
 the times of its entries, or with 10 s between them where it has none. --speed 60 makes a minute a second.";
 
 const TAIL_EXAMPLES: &str = "\

@@ -59,7 +59,7 @@ pub struct HttpOptions {
     pub sse_heartbeat: Duration,
     /// How soon a reader of an event stream reconnects.
     pub sse_retry: Duration,
-    /// Origins whose pages may read, beside the broker's own; `*` is any.
+    /// Origins whose pages may read, beside the broker's own.
     pub origins: Vec<String>,
     /// Whether a publisher may make a topic by its first publish.
     pub auto_create: bool,
@@ -155,15 +155,11 @@ pub fn router(http: Arc<Http>) -> Router {
 }
 
 fn cors(origins: &[String]) -> CorsLayer {
-    let allowed = if origins.iter().any(|origin| origin == "*") {
-        AllowOrigin::any()
-    } else {
-        AllowOrigin::list(
-            origins
-                .iter()
-                .filter_map(|origin| HeaderValue::from_str(origin).ok()),
-        )
-    };
+    let allowed = AllowOrigin::list(
+        origins
+            .iter()
+            .filter_map(|origin| HeaderValue::from_str(origin).ok()),
+    );
     CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods([

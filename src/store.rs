@@ -11,7 +11,8 @@
 //! * **Order.** Offsets of a topic are dense: 1, 2, 3 … in the order in which appends were committed. The feed gives
 //!   every committed change once, in that order, and only after the commit.
 //! * **Idempotency.** An append whose key was used before with the same request gives the first answer and stores
-//!   nothing; with another request it is `KeyReused`. Keys are kept for the life of the topic.
+//!   nothing; with another request it is `KeyReused`. Keys are kept for the life of the topic, also where the append
+//!   changed nothing ([`Step::Keep`]).
 //! * **Retraction.** Once a retract is committed, no read returns the body: every earlier change of the entry reads as
 //!   `entry.redacted`. After [`Store::compact`] the bytes are gone from the medium as well.
 //! * **Cancel safety.** [`Store::append`] queues at once; dropping the receipt gives up the answer, not the append.
@@ -61,6 +62,12 @@ pub trait Store: Send + Sync + 'static {
         after: Option<&TopicName>,
         limit: usize,
     ) -> Result<Vec<StoredTopic>, ReadError>;
+
+    /// Public topics that have a change, the one with the newest change first.
+    ///
+    /// # Errors
+    /// When the medium can't be read.
+    fn newest_topics(&self, limit: usize) -> Result<Vec<StoredTopic>, ReadError>;
 
     /// One entry: released, retracted or held.
     ///
@@ -188,6 +195,14 @@ pub enum Step {
         /// Whether it is private.
         private: bool,
     },
+    /// Leaves an entry or its tombstone, or without one the topic document, as it is, when its revision is `expect`.
+    /// It is there so that the answer is remembered; it makes no change and no audit row.
+    Keep {
+        /// Which entry; none for the topic document.
+        entry: Option<EntryId>,
+        /// The revision it has to have.
+        expect: u64,
+    },
 }
 
 /// The content of one revision of an entry.
@@ -237,8 +252,11 @@ pub struct Appended {
 pub struct StepDone {
     /// The entry, where the step was about one.
     pub entry: Option<EntryId>,
-    /// The offset of the change; none for what is held.
+    /// The offset of the change; none for what is held. Of what was left as it is: the entry's last change, or the
+    /// topic's head.
     pub offset: Option<Offset>,
+    /// JSON of the topic document, where the step left that as it is.
+    pub doc: Option<Arc<str>>,
 }
 
 /// What a key was answered with.
@@ -557,6 +575,7 @@ impl Step {
             Self::Retract { .. } => "retract",
             Self::DropHeld { .. } => "drop_held",
             Self::Topic { .. } => "topic",
+            Self::Keep { .. } => "keep",
         }
     }
 
@@ -568,6 +587,7 @@ impl Step {
             | Self::Revise(write, _)
             | Self::ReviseHeld(write, ..) => Some(&write.id),
             Self::Release(id) | Self::Retract { id, .. } | Self::DropHeld { id, .. } => Some(id),
+            Self::Keep { entry, .. } => entry.as_ref(),
             Self::Topic { .. } => None,
         }
     }

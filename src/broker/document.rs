@@ -92,7 +92,8 @@ pub(super) fn input(entry: &Entry, raw: &str) -> NewEntry {
         pinned: entry.pinned,
         verification: entry.verification,
         correction: entry.correction.clone(),
-        published_at: Some(entry.published_at),
+        // Under an embargo the time to show is by default that of the release, and moves with it.
+        published_at: Some(entry.published_at).filter(|at| Some(*at) != entry.released_at),
         released_at: entry.released_at,
     }
 }

@@ -1,19 +1,19 @@
-//! Writing entries: publish, batch, revise, retract. Each is one append, answered once the store has kept it.
+//! Writing entries: publish, batch, revise. Each is one append, answered once the store has kept it.
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::{Broker, document, read};
-use crate::model::limits::{BATCH_LEN_MAX, NOTE_BYTES_MAX};
-use crate::model::{Entry, EntryId, Invalid, NewEntry, Position, Tombstone, TopicName};
+use crate::model::limits::BATCH_LEN_MAX;
+use crate::model::{Entry, EntryId, Invalid, NewEntry, Position, TopicName};
 use crate::store::{
     Append, AppendError, Appended, EntryState, Idempotency, ReadError, Refused, Step, StepDone,
     StoredEntry,
 };
 
 /// How often a write is tried again when another write came between.
-const RACES_MAX: usize = 16;
+pub(super) const RACES_MAX: usize = 16;
 /// From this size of body on, rendering goes to a thread of its own.
 const RENDER_INLINE_BYTES_MAX: usize = 32 * 1024;
 
@@ -36,17 +36,6 @@ pub struct Published {
     /// JSON of the entry, `body_text` in it; of its tombstone where it was retracted since.
     pub json: String,
     /// Where it stands; none while it is under embargo.
-    pub position: Option<Position>,
-    /// Whether this is the answer to an earlier request.
-    pub replayed: bool,
-}
-
-/// A retracted entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retracted {
-    /// What stays of it.
-    pub tombstone: Tombstone,
-    /// Where; none for one that was under embargo, of which nothing stays.
     pub position: Option<Position>,
     /// Whether this is the answer to an earlier request.
     pub replayed: bool,
@@ -210,7 +199,7 @@ impl Broker {
     }
 
     /// Revises an entry by a JSON merge patch, when its revision is `if_match` (where given). A patch that changes
-    /// nothing stores nothing.
+    /// nothing makes no change; its answer is remembered all the same.
     ///
     /// # Errors
     /// [`WriteError`]; nothing is stored but for `OutcomeUnknown`.
@@ -236,8 +225,10 @@ impl Broker {
                 }
                 .into());
             }
-            let Some((entry, steps)) = self.revision(&stored, &patch)? else {
-                return self.unchanged(topic, &stored).await;
+            let (entry, steps) = match self.revision(&stored, &patch)? {
+                Some((entry, steps)) => (Some(entry), steps),
+                None if idempotency.is_none() => return self.unchanged(topic, &stored).await,
+                None => (None, vec![keep(Some(id), stored.revision)]),
             };
             let append = append(topic, steps, idempotency.clone(), &request);
             match self.store().append(append).wait().await {
@@ -246,15 +237,18 @@ impl Broker {
                     let Some(done) = appended.steps.last() else {
                         continue;
                     };
-                    if appended.replayed {
-                        return self.replayed(topic, done, &appended).await;
-                    }
-                    return Ok(Published {
-                        id: id.clone(),
-                        json: read::entry_with_text(&document::json(&entry), &entry.body_html),
-                        position: done.offset.map(|offset| appended.epoch.at(offset)),
-                        replayed: false,
-                    });
+                    return match entry {
+                        Some(entry) if !appended.replayed => Ok(Published {
+                            id: id.clone(),
+                            json: read::entry_with_text(&document::json(&entry), &entry.body_html),
+                            position: done.offset.map(|offset| appended.epoch.at(offset)),
+                            replayed: false,
+                        }),
+                        _ => Ok(Published {
+                            replayed: appended.replayed,
+                            ..self.replayed(topic, done, &appended).await?
+                        }),
+                    };
                 }
                 Err(AppendError::NotStored(Refused::Stale { .. } | Refused::NoEntry(_))) => {}
                 Err(error) => return Err(error.into()),
@@ -277,7 +271,7 @@ impl Broker {
             EntryState::Held { doc, .. } => (read::parse_stored::<Entry>(doc)?, true),
         };
         let before = document::input(&current, &stored.raw);
-        let after: NewEntry = document::patched(&before, patch)?;
+        let mut after: NewEntry = document::patched(&before, patch)?;
         after.validate()?;
         if after.id != before.id {
             return Err(Invalid::new("id", "an entry keeps its id through all revisions").into());
@@ -289,6 +283,10 @@ impl Broker {
             return Ok(None);
         }
         let now = self.clock().now();
+        if held && after.released_at.is_none() {
+            // Released by this patch, at this moment.
+            after.published_at = after.published_at.or(Some(now));
+        }
         let stamp = document::Stamp {
             id: current.id,
             revision: stored.revision + 1,
@@ -326,84 +324,6 @@ impl Broker {
             position: offset.map(|offset| epoch.at(offset)),
             replayed: false,
         })
-    }
-
-    /// Takes an entry back. When it returns, the body is on no path any more. An entry that was retracted before
-    /// gives its tombstone again.
-    ///
-    /// # Errors
-    /// [`WriteError`]; nothing is stored but for `OutcomeUnknown`.
-    pub async fn retract(
-        self: &Arc<Self>,
-        topic: &TopicName,
-        id: &EntryId,
-        reason: Option<String>,
-        if_match: Option<u64>,
-        request: WriteRequest,
-    ) -> Result<Retracted, WriteError> {
-        if let Some(reason) = &reason
-            && reason.len() > NOTE_BYTES_MAX
-        {
-            let message = format!("has {} bytes, the limit is {NOTE_BYTES_MAX}", reason.len());
-            return Err(Invalid::new("reason", message).into());
-        }
-        let idempotency = idempotency(&request, "retract", id.as_str(), &(&reason, if_match));
-        // Reads the key's history first: a replay must not depend on how the entry stands now.
-        let known = self.remembered(topic, idempotency.as_ref()).await?;
-        let channel = self.channel(topic).await?.ok_or(Refused::NoTopic)?;
-        for _ in 0..RACES_MAX {
-            let stored = match self.stored_entry(topic, id).await {
-                Err(_) if known.is_some() => return Ok(self.dropped(id, true)),
-                other => other?,
-            };
-            let step = match &stored.state {
-                EntryState::Retracted { last, change, .. } => {
-                    return Ok(Retracted {
-                        tombstone: read::tombstone_of_change(change)?,
-                        position: Some(channel.epoch().at(*last)),
-                        replayed: known.is_some(),
-                    });
-                }
-                EntryState::Held { .. } => Step::DropHeld {
-                    id: id.clone(),
-                    expect: if_match,
-                },
-                EntryState::Released { .. } => Step::Retract {
-                    id: id.clone(),
-                    reason: reason.clone(),
-                    expect: if_match,
-                },
-            };
-            let held = matches!(step, Step::DropHeld { .. });
-            let append = append(topic, vec![step], idempotency.clone(), &request);
-            match self.store().append(append).wait().await {
-                Ok(appended) => match appended.steps.first().and_then(|done| done.offset) {
-                    Some(offset) => self.settle(&channel, offset).await,
-                    None if held => {
-                        // Nothing of it is in the feed, which asks for a compaction otherwise.
-                        self.compaction.notify_one();
-                        return Ok(self.dropped(id, appended.replayed));
-                    }
-                    None => {}
-                },
-                Err(AppendError::NotStored(Refused::NoEntry(_) | Refused::EntryRetracted(_))) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Refused::Busy(RACES_MAX).into())
-    }
-
-    fn dropped(&self, id: &EntryId, replayed: bool) -> Retracted {
-        Retracted {
-            tombstone: Tombstone {
-                id: id.clone(),
-                retracted: true,
-                reason: None,
-                retracted_at: self.clock().now(),
-            },
-            position: None,
-            replayed,
-        }
     }
 
     /// What an idempotency key was answered with, where the request is the same.
@@ -489,6 +409,15 @@ pub(super) fn idempotency(
         key: format!("key:{key}"),
         request: document::fingerprint(operation, target, content),
     })
+}
+
+/// The step of a write that changes nothing: it has the answer remembered, so that a late repetition can't take effect
+/// after another write.
+pub(super) fn keep(entry: Option<&EntryId>, expect: u64) -> Step {
+    Step::Keep {
+        entry: entry.cloned(),
+        expect,
+    }
 }
 
 pub(super) fn append(

@@ -157,6 +157,17 @@ impl Broker {
             .await
     }
 
+    /// Public topics that have a change, the one with the newest change first.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn newest_topics(
+        self: &Arc<Self>,
+        limit: usize,
+    ) -> Result<Vec<StoredTopic>, ReadError> {
+        self.blocking(move |store| store.newest_topics(limit)).await
+    }
+
     /// A snapshot page; none where there is no such topic.
     ///
     /// # Errors

@@ -7,13 +7,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::publish::idempotency;
+use super::publish::{RACES_MAX, append, idempotency, keep};
 use super::{Broker, WriteError, WriteRequest, document, read};
-use crate::model::{End, Position, Topic, TopicFields, TopicName, TopicStatus, Visibility};
-use crate::store::{Append, AppendError, Appended, Refused, Step, StoredTopic};
-
-/// How often a write is tried again when another write came between.
-const RACES_MAX: usize = 16;
+use crate::model::{End, Offset, Position, Topic, TopicFields, TopicName, TopicStatus, Visibility};
+use crate::store::{
+    Append, AppendError, Appended, ReadError, Refused, Step, StepDone, StoredTopic,
+};
 
 /// A topic after a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +102,7 @@ impl Broker {
     ) -> Result<TopicAnswer, WriteError> {
         let idempotency = idempotency(request, "topic", topic.as_str(), &(&update, if_match));
         if let Some(known) = self.remembered(topic, idempotency.as_ref()).await? {
-            return self.replayed_topic(topic, &known).await;
+            return self.topic_answer(topic, &known).await;
         }
         for _ in 0..RACES_MAX {
             let now = self.clock().now();
@@ -117,40 +116,42 @@ impl Broker {
                 let current = stored.revision;
                 return Err(Refused::Stale { current }.into());
             }
-            let Some((doc, fields)) = next_document(topic, stored.as_ref(), &update, now)? else {
-                return unchanged(stored);
+            let expect = stored.as_ref().map_or(0, |stored| stored.revision);
+            let next = next_document(topic, stored.as_ref(), &update, now)?;
+            let (create, step) = match &next {
+                Some((doc, fields)) => (
+                    stored.is_none().then(|| document::new_topic(doc, fields)),
+                    Step::Topic {
+                        expect,
+                        doc: document::json(doc),
+                        raw: document::json(fields),
+                        ended: doc.status == TopicStatus::Ended,
+                        private: doc.visibility == Visibility::Private,
+                    },
+                ),
+                None if idempotency.is_none() => return unchanged(stored),
+                None => (None, keep(None, expect)),
             };
-            let json = document::json(&doc);
+            let hides = matches!(&step, Step::Topic { private: true, .. })
+                && stored.is_some_and(|stored| !stored.private);
+            // In use before the append, or the feed would pass it by and there would be nothing to wait for.
+            let hidden = if hides {
+                self.channel(topic).await?
+            } else {
+                None
+            };
             let append = Append {
-                topic: topic.clone(),
-                create: stored.is_none().then(|| document::new_topic(&doc, &fields)),
-                steps: vec![Step::Topic {
-                    expect: stored.as_ref().map_or(0, |stored| stored.revision),
-                    doc: json.clone(),
-                    raw: document::json(&fields),
-                    ended: doc.status == TopicStatus::Ended,
-                    private: doc.visibility == Visibility::Private,
-                }],
-                idempotency: idempotency.clone(),
-                actor: Arc::clone(&request.actor),
+                create,
+                ..append(topic, vec![step], idempotency.clone(), request)
             };
             match self.store().append(append).wait().await {
-                Ok(appended) if appended.replayed => {
-                    return self.replayed_topic(topic, &appended).await;
-                }
                 Ok(appended) => {
-                    let offset = first_offset(&appended)?;
-                    let hides = doc.visibility == Visibility::Private
-                        && stored.as_ref().is_some_and(|stored| !stored.private);
-                    if hides && let Some(channel) = self.channel(topic).await? {
-                        self.settle(&channel, offset).await;
+                    if let Some(channel) = hidden
+                        && !appended.replayed
+                    {
+                        self.settle(&channel, first_done(&appended)?.1).await;
                     }
-                    return Ok(TopicAnswer {
-                        json,
-                        position: appended.epoch.at(offset),
-                        created: stored.is_none(),
-                        replayed: false,
-                    });
+                    return self.topic_answer(topic, &appended).await;
                 }
                 Err(AppendError::NotStored(Refused::Stale { .. })) => {}
                 Err(error) => return Err(error.into()),
@@ -159,7 +160,8 @@ impl Broker {
         Err(Refused::Busy(RACES_MAX).into())
     }
 
-    async fn replayed_topic(
+    /// The topic as the write left it, whether it is asked now or later.
+    async fn topic_answer(
         self: &Arc<Self>,
         topic: &TopicName,
         appended: &Appended,
@@ -169,23 +171,34 @@ impl Broker {
             #[serde(borrow)]
             state: &'a RawValue,
         }
-        let offset = first_offset(appended)?;
-        let change = self.change_at(topic, offset).await?;
-        let update: Update<'_> = read::parse_stored(&change)?;
+        #[derive(Deserialize)]
+        struct Revision {
+            revision: u64,
+        }
+        let (done, offset) = first_done(appended)?;
+        let (json, created) = match &done.doc {
+            Some(doc) => (doc.to_string(), false),
+            None => {
+                let change = self.change_at(topic, offset).await?;
+                let update: Update<'_> = read::parse_stored(&change)?;
+                let doc: Revision = read::parse_stored(update.state.get())?;
+                // A topic that a publish made has revision 1 too, but no change that says so.
+                (update.state.get().to_owned(), doc.revision == 1)
+            }
+        };
         Ok(TopicAnswer {
-            json: update.state.get().to_owned(),
+            json,
             position: appended.epoch.at(offset),
-            created: false,
-            replayed: true,
+            created,
+            replayed: appended.replayed,
         })
     }
 }
 
-fn first_offset(appended: &Appended) -> Result<u64, WriteError> {
-    let offset = appended.steps.first().and_then(|done| done.offset);
-    Ok(offset.ok_or_else(|| {
-        crate::store::ReadError::Corrupt("an answer about a topic has no offset".into())
-    })?)
+fn first_done(appended: &Appended) -> Result<(&StepDone, Offset), WriteError> {
+    let done = appended.steps.first();
+    let found = done.and_then(|done| done.offset.map(|offset| (done, offset)));
+    Ok(found.ok_or_else(|| ReadError::Corrupt("an answer about a topic has no offset".into()))?)
 }
 
 fn unchanged(stored: Option<StoredTopic>) -> Result<TopicAnswer, WriteError> {

@@ -15,8 +15,9 @@ use url::Url;
 
 use super::exit::Failure;
 use super::output::{clean_line, note};
-use super::problem::{Problem, is_temporary};
+use super::problem::Problem;
 use super::retry::{Retry, parse_retry_after};
+use crate::protocol::Code;
 
 /// Longest answer that is read; an entry's is at most about 1.5 MiB, a full batch's 200 KiB twice over.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -181,8 +182,8 @@ impl<'a> Call<'a> {
 
 impl Refused {
     /// Whether the broker said `code`.
-    pub fn is(&self, code: &str) -> bool {
-        matches!(self, Self::Problem { problem, .. } if problem.code == code)
+    pub fn is(&self, code: Code) -> bool {
+        matches!(self, Self::Problem { problem, .. } if problem.code() == Some(code))
     }
 }
 
@@ -259,19 +260,21 @@ impl Api {
             Err(error) => return Err((self.no_answer(call, &error), Some(Again::default()))),
         };
         let status = answer.status();
-        let again = is_temporary(status.as_u16()).then(|| Again {
-            at_least: answer
-                .headers()
-                .get(RETRY_AFTER)
-                .and_then(|value| parse_retry_after(value.to_str().ok()?, Timestamp::now())),
-        });
+        let at_least = answer
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| parse_retry_after(value.to_str().ok()?, Timestamp::now()));
         let body = match read(answer).await {
             Ok(body) => body,
             // The write may have been stored; its idempotency key makes asking again harmless.
             Err(failure) => return Err((Refused::Failure(failure), Some(Again::default()))),
         };
         if !status.is_success() {
-            return Err((refused(status, &body, call), again));
+            let problem = Problem::read(&body);
+            let again = problem
+                .is_worth_repeating(status.as_u16())
+                .then_some(Again { at_least });
+            return Err((refused(status, problem, call), again));
         }
         if body.is_empty() {
             return Ok(Value::Null);
@@ -322,8 +325,7 @@ struct Again {
     at_least: Option<Duration>,
 }
 
-fn refused(status: StatusCode, body: &[u8], call: &Call<'_>) -> Refused {
-    let problem = Problem::read(body);
+fn refused(status: StatusCode, problem: Problem, call: &Call<'_>) -> Refused {
     let failure = problem.failure(status.as_u16(), call.doing);
     Refused::Problem {
         status: status.as_u16(),

@@ -89,9 +89,17 @@ pub async fn import(args: ImportArgs) -> Result<(), Failure> {
 /// When it can't be read, or has an entry that breaks a limit.
 pub fn read(file: &Path, format: Format) -> Result<Imported, Failure> {
     let text = read_text(Some(file), "an import", FILE_BYTES_MAX)?;
+    from_text(file, &text, format)
+}
+
+/// The entries in `text`, which `file` has; each gets an id where it has none.
+///
+/// # Errors
+/// When it isn't in that format, or an entry is outside the limits of the model.
+pub fn from_text(file: &Path, text: &str, format: Format) -> Result<Imported, Failure> {
     let name = file.display();
     let mut imported =
-        parse(format, &text).map_err(|error| Failure::data(format!("{name}: {error}")))?;
+        parse(format, text).map_err(|error| Failure::data(format!("{name}: {error}")))?;
     for (index, entry) in imported.entries.iter_mut().enumerate() {
         entry
             .validate()

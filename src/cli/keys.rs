@@ -148,18 +148,23 @@ fn list(args: &ListArgs) -> Result<(), Failure> {
         output::note("no keys yet; `tenbells keys create` makes one");
     }
     for key in keys {
-        let name = key.name.as_deref().unwrap_or("-");
-        let state = key
-            .revoked_at
-            .map_or_else(String::new, |at| format!("  revoked {at:.0}"));
-        output::line(output::clean_line(&format!(
-            "{}  {:<9}  {:<24}  {name}{state}",
-            key.id,
-            key.role.as_str(),
-            key.topics.join(" "),
-        )))?;
+        output::line(row(&key))?;
     }
     Ok(())
+}
+
+/// One line in columns. Only the name is free text; the rest is letters, digits and globs.
+fn row(key: &KeyRecord) -> String {
+    let name = output::clean_line(key.name.as_deref().unwrap_or("-"));
+    let state = key
+        .revoked_at
+        .map_or_else(String::new, |at| format!("  revoked {at:.0}"));
+    format!(
+        "{}  {:<9}  {:<24}  {name}{state}",
+        key.id,
+        key.role.as_str(),
+        key.topics.join(" "),
+    )
 }
 
 fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
@@ -185,7 +190,7 @@ fn open(store: &Store) -> Result<KeyFile, Failure> {
 
 fn failure(error: KeyError) -> Failure {
     match error {
-        KeyError::Invalid(_) | KeyError::Full { .. } => Failure::data(error.to_string()),
+        KeyError::Invalid(_) | KeyError::Full => Failure::data(error.to_string()),
         _ => Failure::new(Exit::Io, error.to_string()),
     }
 }
@@ -209,5 +214,41 @@ impl From<Role> for keys::Role {
             Role::Reader => Self::Reader,
             Role::Admin => Self::Admin,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listed_keys_stand_in_columns() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = KeyFile::open(folder.path()).expect("opens");
+        for (role, glob, name) in [
+            (Role::Desk, "elections-*", "Night desk"),
+            (Role::Publisher, "*", "wire"),
+        ] {
+            file.create(
+                role.into(),
+                &[glob.to_owned()],
+                Some(name),
+                Timestamp::UNIX_EPOCH,
+            )
+            .expect("made");
+        }
+        let lines: Vec<String> = file.list().expect("list").iter().map(row).collect();
+        let column = |line: &str, word: &str| line.find(word).expect("there");
+        let desk = lines
+            .iter()
+            .find(|line| line.contains("desk  "))
+            .expect("desk");
+        let wire = lines
+            .iter()
+            .find(|line| line.contains("wire"))
+            .expect("wire");
+        assert_eq!(column(desk, "desk"), column(wire, "publisher"));
+        assert_eq!(column(desk, "elections-*"), column(wire, "* "));
+        assert_eq!(column(desk, "Night desk"), column(wire, "wire"));
     }
 }

@@ -1,12 +1,14 @@
 //! What the broker refused, made into a failure: exit code, its own words, and what to do about them.
 //!
 //! Reads `application/problem+json` (RFC 9457) and falls back to the status where a proxy answered instead.
-//! The advice goes by the stable `code`; it is the only place of the command line that knows those codes.
+//! Exit and advice go by the stable [`Code`] where there is one: each has its exit chosen here, and the compiler asks for
+//! that of a new one.
 
 use serde::Deserialize;
 
 use super::exit::{Exit, Failure};
 use super::output::clean_line;
+use crate::protocol::Code;
 
 /// The members of a problem document that a command acts on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -52,34 +54,80 @@ impl Problem {
         };
         problem.failure(0, doing)
     }
+
+    /// The code, where the broker answered and this program knows it.
+    pub fn code(&self) -> Option<Code> {
+        code_of(&self.code)
+    }
+
+    /// Whether the same request, answered so with `status`, may end otherwise a moment later.
+    pub fn is_worth_repeating(&self, status: u16) -> bool {
+        match self.code() {
+            // Under its idempotency key the repetition tells whether the first one was stored.
+            Some(Code::OutcomeUnknown) => true,
+            Some(code) => is_temporary(code),
+            None => is_temporary_status(status),
+        }
+    }
 }
 
-/// Whether an answer with this status may be different a moment later.
-pub fn is_temporary(status: u16) -> bool {
-    matches!(status, 429 | 502..=504)
+/// The code that a word of the wire stands for.
+fn code_of(word: &str) -> Option<Code> {
+    Code::ALL.into_iter().find(|code| code.as_str() == word)
+}
+
+/// Whether a code names a state that passes.
+fn is_temporary(code: Code) -> bool {
+    exit_of_code(code) == Exit::Temporary
 }
 
 /// Whether a WebSocket error code names a state that passes.
-pub fn is_temporary_code(code: &str) -> bool {
-    matches!(
-        code,
-        "rate_limited"
-            | "too_many_requests"
-            | "overloaded"
-            | "unavailable"
-            | "draining"
-            | "not_stored"
-    )
+pub fn is_temporary_word(word: &str) -> bool {
+    code_of(word).is_some_and(is_temporary)
+}
+
+/// Whether a status without a code of ours, a proxy's, may be different a moment later.
+fn is_temporary_status(status: u16) -> bool {
+    matches!(status, 408 | 429 | 502..=504)
 }
 
 fn exit_of(code: &str, status: u16) -> Exit {
-    match (code, status) {
-        ("unauthorized" | "forbidden" | "origin_refused", _) | (_, 401 | 403 | 407) => Exit::Denied,
-        ("topic_not_found" | "entry_not_found" | "not_found", _) | (_, 404) => Exit::NoInput,
-        (code, status) if is_temporary(status) || is_temporary_code(code) => Exit::Temporary,
-        (_, 400 | 405..=428 | 430..=499) => Exit::Data,
-        (_, 500..=599) => Exit::Unavailable,
-        _ => Exit::Other,
+    match (code_of(code), status) {
+        (Some(code), _) => exit_of_code(code),
+        (None, status) if is_temporary_status(status) => Exit::Temporary,
+        (None, 401 | 403 | 407) => Exit::Denied,
+        (None, 404) => Exit::NoInput,
+        (None, 400..=499) => Exit::Data,
+        (None, 500..=599) => Exit::Unavailable,
+        (None, _) => Exit::Other,
+    }
+}
+
+fn exit_of_code(code: Code) -> Exit {
+    match code {
+        Code::Unauthorized | Code::Forbidden | Code::OriginRefused => Exit::Denied,
+        Code::TopicNotFound | Code::EntryNotFound | Code::NotFound => Exit::NoInput,
+        // A full disk is emptied by somebody; the same command works then.
+        Code::Unavailable | Code::Timeout | Code::StorageFull => Exit::Temporary,
+        Code::InvalidJson
+        | Code::InvalidField
+        | Code::InvalidTopic
+        | Code::InvalidId
+        | Code::InvalidPosition
+        | Code::InvalidParameter
+        | Code::InvalidMessage
+        | Code::MethodNotAllowed
+        | Code::EntryRetracted
+        | Code::EntryExists
+        | Code::AlreadyReleased
+        | Code::TopicEnded
+        | Code::RevisionStale
+        | Code::IdempotencyKeyReused
+        | Code::TooLarge
+        | Code::UnsupportedMediaType
+        // Topics and their changes never become fewer: waiting does not help.
+        | Code::LimitReached => Exit::Data,
+        Code::OutcomeUnknown | Code::Internal => Exit::Unavailable,
     }
 }
 
@@ -113,8 +161,13 @@ fn advice_for(code: &str, status: u16) -> Option<&'static str> {
             "a retracted entry keeps its id for ever; publish under another id"
         }
         (_, 413) => "split it: an entry's body has at most 192 KiB, a request 256 KiB",
+        ("limit_reached", _) => "this limit does not pass by waiting; the operator may raise it",
+        ("storage_full", _) => "nothing was stored; repeat it once the broker's disk has room",
+        ("outcome_unknown", _) => {
+            "it may be stored: look with `tenbells tail TOPIC --after start` before you repeat it, or repeat it under the same --idempotency-key"
+        }
         (_, 429) => "slow down, or raise --retries",
-        (_, 502..=504) => {
+        ("timeout", _) | (_, 408 | 502..=504) => {
             "the broker is restarting or overloaded; the same command may work in a moment"
         }
         (_, 500) => "the broker's log says more",
@@ -154,8 +207,12 @@ mod tests {
             ),
             (409, "topic_ended", Exit::Data, "reopen"),
             (409, "entry_exists", Exit::Data, "revise"),
-            (413, "body_too_large", Exit::Data, "192 KiB"),
-            (429, "rate_limited", Exit::Temporary, "--retries"),
+            (413, "too_large", Exit::Data, "192 KiB"),
+            (429, "limit_reached", Exit::Data, "waiting"),
+            (429, "", Exit::Temporary, "--retries"),
+            (507, "storage_full", Exit::Temporary, "room"),
+            (500, "outcome_unknown", Exit::Unavailable, "same"),
+            (408, "timeout", Exit::Temporary, "moment"),
             (503, "unavailable", Exit::Temporary, "restarting"),
             (500, "internal", Exit::Unavailable, "log"),
         ] {
@@ -163,6 +220,50 @@ mod tests {
             assert_eq!(failure.exit(), exit, "{code}");
             assert!(failure.advice().expect(code).contains(advice), "{code}");
         }
+    }
+
+    #[test]
+    fn every_code_of_the_wire_has_its_exit_with_and_without_its_status() {
+        for code in Code::ALL {
+            let expected = match code.as_str() {
+                "unauthorized" | "forbidden" | "origin_refused" => Exit::Denied,
+                "topic_not_found" | "entry_not_found" | "not_found" => Exit::NoInput,
+                "unavailable" | "timeout" | "storage_full" => Exit::Temporary,
+                "outcome_unknown" | "internal" => Exit::Unavailable,
+                _ => Exit::Data,
+            };
+            let word = code.as_str();
+            assert_eq!(failure(code.status(), word).exit(), expected, "{word}");
+            let on_socket = Problem::failure_by_code(word, "m", "read t");
+            assert_eq!(on_socket.exit(), expected, "{word}");
+            assert_eq!(
+                is_temporary_word(word),
+                expected == Exit::Temporary,
+                "{word}"
+            );
+        }
+        for word in ["rate_limited", "overloaded", "draining", ""] {
+            assert!(!is_temporary_word(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn what_may_end_otherwise_is_repeated() {
+        let repeated = |word: &str, status| {
+            let problem = Problem {
+                code: word.to_owned(),
+                ..Problem::default()
+            };
+            problem.is_worth_repeating(status)
+        };
+        for code in Code::ALL {
+            let expected = matches!(
+                code,
+                Code::Unavailable | Code::Timeout | Code::StorageFull | Code::OutcomeUnknown
+            );
+            assert_eq!(repeated(code.as_str(), code.status()), expected, "{code:?}");
+        }
+        assert!(repeated("", 429) && repeated("", 502) && !repeated("", 500));
     }
 
     #[test]

@@ -11,11 +11,11 @@ use super::api::{Api, Call};
 use super::entries::{Writing, entry_path, position_of};
 use super::entry_args::parse_topic;
 use super::exit::Failure;
-use super::import::{FILE_BYTES_MAX, entry_line, format_of, parse_format, read, topic_patch};
+use super::import::{FILE_BYTES_MAX, entry_line, format_of, from_text, parse_format, topic_patch};
 use super::input::read_text;
 use super::output::{self, note};
 use super::topics::change_topic;
-use crate::import::script::{Action, Step, parse_script};
+use crate::import::script::{Action, Step, is_script, parse_script};
 use crate::import::{Format, Imported};
 use crate::model::TopicName;
 
@@ -27,12 +27,12 @@ const PAUSE: Duration = Duration::from_secs(10);
 pub struct ReplayArgs {
     /// Script, or a file that `import` reads
     pub file: PathBuf,
-    /// Format of a file that `import` reads; told by its name where it is left out
+    /// Format of a file that `import` reads; told by its content and name where it is left out
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     pub format: Option<Format>,
-    /// Topic to play into
+    /// Topic to play into; made of the file's name where it is left out
     #[arg(long, value_name = "TOPIC", value_parser = parse_topic)]
-    pub topic: TopicName,
+    pub topic: Option<TopicName>,
     /// How many times faster than written
     #[arg(long, value_name = "N", default_value = "1", value_parser = parse_speed)]
     pub speed: f64,
@@ -54,30 +54,47 @@ fn parse_speed(text: &str) -> Result<f64, String> {
 /// When the file can't be read, or the broker refuses a step.
 pub async fn replay(args: ReplayArgs) -> Result<(), Failure> {
     let steps = steps_of(&args.file, args.format)?;
+    let topic = match args.topic {
+        Some(topic) => topic,
+        None => topic_of(&args.file)?,
+    };
     let api = args.writing.api()?;
     let total = steps.len();
     let mut position = "none".to_owned();
     for (index, step) in steps.into_iter().enumerate() {
         tokio::time::sleep(step.after.div_f64(args.speed)).await;
         let told = tell(&step.action);
-        position = play(&api, &args.topic, step.action).await?;
+        position = play(&api, &topic, step.action).await?;
         note(format_args!(
             "{} of {total} at {position}: {told}",
             index + 1
         ));
     }
-    output::line(format_args!(
-        "{} {total} steps, position {position}",
-        args.topic
-    ))
+    output::line(format_args!("{topic} {total} steps, position {position}"))
+}
+
+/// The topic that a file is named after: `demo-blog` for `examples/Demo blog.jsonl`.
+fn topic_of(file: &Path) -> Result<TopicName, Failure> {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let words: Vec<_> = stem
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
+    TopicName::parse(&words.join("-").to_ascii_lowercase()).map_err(|_| {
+        Failure::usage(format!("can't make a topic's name of {}", file.display()))
+            .advise("name it: --topic TOPIC")
+    })
 }
 
 fn steps_of(file: &Path, format: Option<Format>) -> Result<Vec<Step>, Failure> {
-    if let Some(format) = format.or_else(|| format_of(file)) {
-        return Ok(steps(read(file, format)?));
-    }
     let text = read_text(Some(file), "a script", FILE_BYTES_MAX)?;
-    parse_script(&text).map_err(|error| Failure::data(format!("{}: {error}", file.display())))
+    // A script goes by its steps, not by its name: those of `.jsonl` files of entries are the same.
+    let by_name = || format_of(file).filter(|_| !is_script(&text));
+    match format.or_else(by_name) {
+        Some(format) => Ok(steps(from_text(file, &text, format)?)),
+        None => parse_script(&text)
+            .map_err(|error| Failure::data(format!("{}: {error}", file.display()))),
+    }
 }
 
 /// A whole blog as steps: the pauses are those between the times of its entries.
@@ -172,6 +189,16 @@ mod tests {
         for bad in ["0", "-1", "NaN", "inf", "fast", ""] {
             assert!(parse_speed(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_topic_is_named_after_its_file() {
+        let named = |file: &str| topic_of(Path::new(file)).map(|topic| topic.to_string());
+        assert_eq!(
+            named("examples/Demo_blog 2.jsonl"),
+            Ok("demo-blog-2".to_owned())
+        );
+        assert!(named("-").is_err() && named("…/….json").is_err());
     }
 
     #[test]

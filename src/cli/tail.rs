@@ -23,7 +23,7 @@ use super::api::{Remote, join};
 use super::entry_args::parse_topic;
 use super::exit::{Exit, Failure};
 use super::output::{self, clean_line, note};
-use super::problem::{Problem, is_temporary};
+use super::problem::{Problem, is_temporary_word};
 use super::retry::{Retry, parse_retry_after};
 use crate::model::{After, TopicName};
 use cursor::{Cursor, Heard};
@@ -213,7 +213,7 @@ async fn read(
                 let heard = cursor.hear(&frame)?;
                 print(&heard, &frame)?;
                 match heard {
-                    Heard::Error { code, failure } if super::problem::is_temporary_code(&code) => {
+                    Heard::Error { code, failure } if is_temporary_word(&code) => {
                         return Err(Ended::Again(Duration::ZERO, failure));
                     }
                     Heard::Error { failure, .. } => return Err(Ended::Stop(failure)),
@@ -280,8 +280,9 @@ fn first_millis(reason: &str) -> Duration {
 fn refused(answer: &Response<Option<Vec<u8>>>) -> Ended {
     let status = answer.status().as_u16();
     let body = answer.body().as_deref().unwrap_or_default();
-    let failure = Problem::read(body).failure(status, "open a WebSocket");
-    if !is_temporary(status) {
+    let problem = Problem::read(body);
+    let failure = problem.failure(status, "open a WebSocket");
+    if !problem.is_worth_repeating(status) {
         return Ended::Stop(failure);
     }
     let asked = answer

@@ -10,6 +10,7 @@ use super::entry_args::{parse_topic, text_or_null, without_empty};
 use super::exit::Failure;
 use super::output;
 use crate::model::TopicName;
+use crate::protocol::Code;
 
 /// `tenbells topic`.
 #[derive(Debug, Clone, Args)]
@@ -168,7 +169,7 @@ pub async fn change_topic(
         }
     };
     match api.send(call(Method::PATCH, patch.clone(), "patch")).await {
-        Err(refused) if refused.is("topic_not_found") => {
+        Err(refused) if refused.is(Code::TopicNotFound) => {
             let fields = patch.into_iter().filter(|(_, value)| !value.is_null());
             Ok(api.send(call(Method::PUT, fields.collect(), "put")).await?)
         }

@@ -115,7 +115,6 @@ impl Http {
         let Ok(origin) = origin.to_str() else {
             return false;
         };
-        let listed = |allowed: &String| allowed == "*" || allowed == origin;
         let own = headers
             .get(header::HOST)
             .and_then(|host| host.to_str().ok())
@@ -124,7 +123,7 @@ impl Http {
                     .split_once("://")
                     .is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
             });
-        own || self.options.origins.iter().any(listed)
+        own || self.options.origins.iter().any(|allowed| allowed == origin)
     }
 }
 

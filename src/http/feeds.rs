@@ -9,7 +9,7 @@ use super::auth::topic_name;
 use super::pages::{View, load};
 use super::problem::Problem;
 use super::read::audience;
-use super::response::{cached, etag_of, typed};
+use super::response::{cached, etag_of_bytes, typed};
 use crate::pages::{self, PageError};
 
 /// Entries in a feed.
@@ -60,7 +60,7 @@ async fn respond(
     let (channel, _) = http.readable(&headers, &topic).await?;
     let view: View = load(&http, &topic, None, FEED_ENTRIES).await?;
     let body = encode(&view.borrow(&http.options.public_url, None))?;
-    let etag = etag_of(&view.position, "");
+    let etag = etag_of_bytes(&body);
     Ok(cached(
         &headers,
         typed(StatusCode::OK, media_type, body),

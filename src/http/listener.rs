@@ -4,7 +4,6 @@
 //! hyper has no WebSocket over HTTP/2.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,9 +42,6 @@ pub struct ListenerOptions {
 /// What a request knows of its connection.
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
-    /// Where it comes from.
-    #[expect(dead_code, reason = "rate limits by address come with it")]
-    pub address: SocketAddr,
     /// Keeps the connection counted; a WebSocket takes it along.
     pub admitted: Arc<Admitted>,
 }
@@ -90,7 +86,7 @@ impl Listener {
     pub async fn run(self, shutdown: Shutdown) {
         let mut connections = JoinSet::new();
         loop {
-            let (stream, address) = tokio::select! {
+            let (stream, _) = tokio::select! {
                 () = shutdown.wait() => break,
                 accepted = self.listener.accept() => match accepted {
                     Ok(accepted) => accepted,
@@ -108,7 +104,6 @@ impl Listener {
                 continue;
             };
             let peer = Peer {
-                address,
                 admitted: Arc::new(admitted),
             };
             connections.spawn(serve(

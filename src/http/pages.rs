@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
 use super::read::{Query, audience};
-use super::response::{cached, etag_of, etag_of_bytes, typed};
+use super::response::{cached, etag_of_bytes, typed};
 use super::{Http, State};
 use crate::broker::{Answer, EntryAnswer};
 use crate::model::{Entry, Position, Topic, TopicName};
@@ -20,7 +20,7 @@ use crate::store::{EntryFilter, EntryQuery, ReadError};
 const PAGE_ENTRIES: usize = 50;
 /// Pinned entries above them, at most.
 const PINNED_MAX: usize = 10;
-/// Topics on the index.
+/// Topics on the index: those that changed last.
 const INDEX_TOPICS_MAX: usize = 200;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -76,20 +76,20 @@ async fn render_page(
     let view = load(http, &topic, before, PAGE_ENTRIES).await?;
     let readers = channel.readers();
     let body = pages::page(&view.borrow(&http.options.public_url, Some(readers)))?;
-    let etag = etag_of(&view.position, &format!("-r{readers}"));
+    // By its bytes: another version of the program, or another address, makes another page of the same position.
+    let etag = etag_of_bytes(&body);
     let response = with_policy(typed(StatusCode::OK, HTML, body));
     Ok(cached(headers, response, &etag, audience(&channel)))
 }
 
 /// `GET /`
 pub(super) async fn index(Extract(http): State, headers: HeaderMap) -> Result<Response, Problem> {
-    let stored = http.broker.topics(None, INDEX_TOPICS_MAX).await?;
+    let stored = http.broker.newest_topics(INDEX_TOPICS_MAX).await?;
     let mut topics = Vec::new();
-    for stored in stored.iter().filter(|stored| !stored.private) {
+    for stored in &stored {
         let topic: Topic = parse(&stored.doc)?;
         topics.push((topic, stored.epoch.at(stored.head)));
     }
-    topics.sort_by_key(|(topic, _)| std::cmp::Reverse(topic.updated_at));
     let body = pages::index(&topics)?;
     let etag = etag_of_bytes(&body);
     let response = with_policy(typed(StatusCode::OK, HTML, body));

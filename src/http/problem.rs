@@ -16,6 +16,7 @@ use crate::store::{AppendError, ReadError, Refused};
 #[derive(Debug, Clone)]
 pub struct Problem {
     code: Code,
+    status: StatusCode,
     detail: String,
     field: Option<String>,
     current_revision: Option<u64>,
@@ -27,11 +28,19 @@ impl Problem {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
             code,
+            status: StatusCode::from_u16(code.status())
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             detail: detail.into(),
             field: None,
             current_revision: None,
             retry_after_s: None,
         }
+    }
+
+    /// The same, under another status than the one that goes with its code.
+    #[must_use]
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
     }
 
     /// Not available now: come back in 1 to 5 s, spread so that not all come at once.
@@ -63,12 +72,10 @@ pub(super) fn jitter_s() -> u32 {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut body = json!({
             "type": format!("urn:tenbells:problem:{}", self.code.as_str()),
             "title": self.code.title(),
-            "status": status.as_u16(),
+            "status": self.status.as_u16(),
             "detail": self.detail,
             "code": self.code.as_str(),
         });
@@ -78,7 +85,7 @@ impl IntoResponse for Problem {
         if let Some(revision) = self.current_revision {
             body["current_revision"] = revision.into();
         }
-        let mut response = (status, body.to_string()).into_response();
+        let mut response = (self.status, body.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,

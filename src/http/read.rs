@@ -10,7 +10,9 @@ use serde_json::json;
 
 use super::auth::{Access, entry_id, topic_name};
 use super::problem::Problem;
-use super::response::{Audience, cached, etag_of, etag_of_bytes, json, with_fields, with_head};
+use super::response::{
+    Audience, cached, etag_of, etag_of_bytes, json, uncached, with_fields, with_head,
+};
 use super::{Http, State};
 use crate::broker::{Answer, Changes, Channel, EntryAnswer, Start};
 use crate::keys::Right;
@@ -166,7 +168,7 @@ pub(super) async fn entry(
     let etag = format!("\"{}\"", answer.revision);
     let response = json(status, answer.json_with_text());
     Ok(match status {
-        StatusCode::GONE => response,
+        StatusCode::GONE => uncached(response, audience),
         _ => cached(&headers, response, &etag, audience),
     })
 }

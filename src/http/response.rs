@@ -84,6 +84,15 @@ pub(super) fn cached(
     response
 }
 
+/// Keeps an answer that has no validator out of caches where it is the caller's alone.
+pub(super) fn uncached(mut response: Response, audience: Audience) -> Response {
+    if audience == Audience::Caller {
+        let control = HeaderValue::from_static(PRIVATE_CACHE);
+        response.headers_mut().insert(CACHE_CONTROL, control);
+    }
+    response
+}
+
 /// A weak validator from a position and what else the answer depends on.
 pub(super) fn etag_of(position: &Position, variant: &str) -> String {
     format!("W/\"{position}{variant}\"")

@@ -141,8 +141,9 @@ fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, &'static str> {
 }
 
 fn upgrade_required(detail: &'static str) -> Response {
-    let mut response = Problem::new(Code::InvalidParameter, detail).into_response();
-    *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
+    let mut response = Problem::new(Code::InvalidParameter, detail)
+        .with_status(StatusCode::UPGRADE_REQUIRED)
+        .into_response();
     let fields = response.headers_mut();
     fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));

@@ -84,6 +84,20 @@ struct Retract {
     reason: Option<String>,
 }
 
+/// What a line of a script can have, and an entry can't.
+const KEYS: [&str; 6] = ["after", "publish", "revise", "retract", "topic", "end"];
+
+/// Whether any line of `text` is a step, so that the whole is a script and no list of entries or another format.
+pub fn is_script(text: &str) -> bool {
+    lines(text).any(|(_, line)| {
+        serde_json::from_str::<Map<String, Value>>(line).is_ok_and(|object| has_step(&object))
+    })
+}
+
+fn has_step(object: &Map<String, Value>) -> bool {
+    object.keys().any(|key| KEYS.contains(&key.as_str()))
+}
+
 /// Reads a script.
 ///
 /// # Errors
@@ -107,9 +121,8 @@ pub fn parse_script(text: &str) -> Result<Vec<Step>, ImportError> {
 }
 
 fn step(number: usize, line: &str, pause: Duration) -> Result<Step, ImportError> {
-    const KEYS: [&str; 6] = ["after", "publish", "revise", "retract", "topic", "end"];
     let object: Map<String, Value> = from_line(number, line)?;
-    if !object.keys().any(|key| KEYS.contains(&key.as_str())) {
+    if !has_step(&object) {
         let entry: Box<NewEntry> = from_line(number, line)?;
         let action = checked(Action::Publish(entry)).map_err(|e| ImportError::at(number, e))?;
         return Ok(Step {
@@ -243,6 +256,24 @@ mod tests {
             steps.last().map(|step| &step.action),
             Some(Action::End(_))
         ));
+    }
+
+    #[test]
+    fn a_script_is_told_by_its_steps() {
+        assert!(is_script(DEMO));
+        assert!(is_script(
+            "{\"headline\":\"A\"}\nnot JSON\n{\"after\":1,\"end\":{}}"
+        ));
+        for other in [
+            "",
+            "# {\"end\":{}}",
+            "{\"headline\":\"A\"}\n{\"headline\":\"B\"}",
+            "{\"@context\":\"https://schema.org\",\"@type\":\"LiveBlogPosting\",\"publisher\":{}}",
+            "{\n  \"topic\": {}\n}",
+            "The end\n\n— Ada Lee",
+        ] {
+            assert!(!is_script(other), "{other}");
+        }
     }
 
     #[test]

@@ -5,7 +5,8 @@
 use serde::Serialize;
 
 use super::context::{description, last_change};
-use super::{Item, PageError, View, plain, web_url};
+use super::{Item, PageError, View, web_url};
+use crate::content;
 use crate::model::{Author, AuthorType, Entry, TopicStatus, format_millis};
 
 #[derive(Serialize)]
@@ -133,7 +134,7 @@ impl<'a> BlogPosting<'a> {
             id: url.clone(),
             url,
             headline: entry.headline.as_deref(),
-            article_body: plain::text(&entry.body_html),
+            article_body: content::text(&entry.body_html),
             date_published: format_millis(entry.published_at),
             date_modified: format_millis(entry.updated_at),
             author: entry.authors.iter().map(Agent::new).collect(),

@@ -7,6 +7,7 @@
 mod draft;
 mod log;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
@@ -113,6 +114,23 @@ impl Store for MemoryStore {
             .range::<TopicName, _>((behind, Bound::Unbounded))
             .take(limit)
             .map(|(_, log)| log.topic.clone())
+            .collect())
+    }
+
+    fn newest_topics(&self, limit: usize) -> Result<Vec<StoredTopic>, ReadError> {
+        let state = lock(&self.state);
+        let mut changed: Vec<_> = state
+            .topics
+            .values()
+            .filter(|log| !log.topic.private)
+            .filter_map(|log| log.changed_at().map(|at| (Reverse(at), &log.topic)))
+            .collect();
+        // Stable: those of the same moment stay in the order of their names.
+        changed.sort_by_key(|(at, _)| *at);
+        changed.truncate(limit);
+        Ok(changed
+            .into_iter()
+            .map(|(_, topic)| topic.clone())
             .collect())
     }
 

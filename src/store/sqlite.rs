@@ -135,6 +135,11 @@ impl Store for SqliteStore {
             .with(|connection| reads::topics(connection, after, limit))
     }
 
+    fn newest_topics(&self, limit: usize) -> Result<Vec<StoredTopic>, ReadError> {
+        self.readers
+            .with(|connection| reads::newest_topics(connection, limit))
+    }
+
     fn entry(&self, topic: &TopicName, id: &EntryId) -> Result<Option<StoredEntry>, ReadError> {
         self.readers
             .with(|connection| reads::entry(connection, topic, id))

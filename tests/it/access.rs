@@ -352,3 +352,50 @@ async fn until(mut is_so: impl AsyncFnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_cache_keeps_a_tombstone_of_a_private_topic() {
+    let server = Server::start().await;
+    let gone = async |topic: &str| {
+        let path = format!("/v1/topics/{topic}/entries/e");
+        server
+            .desk("DELETE", &path)
+            .json(&json!({}))
+            .expect(200)
+            .await;
+        let answer = server.desk("GET", &path).send().await;
+        assert_eq!(answer.status, 410);
+        answer.header("cache-control").to_owned()
+    };
+    for (topic, visibility) in [("open", "public"), ("closed", "private")] {
+        let call = server.desk("PUT", &format!("/v1/topics/{topic}"));
+        call.json(&json!({"visibility": visibility}))
+            .expect(201)
+            .await;
+        server
+            .publish_entry(topic, json!({"id": "e", "headline": "x"}))
+            .await;
+    }
+    assert_eq!(gone("open").await, "");
+    assert_eq!(gone("closed").await, "private, no-store");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_that_nobody_uses_can_become_private() {
+    const TOPICS: usize = 60;
+    let server = Server::start().await;
+    for number in 0..TOPICS {
+        server.publish(&format!("t{number}"), "open").await;
+    }
+    // After a restart none of them is in memory. Which of them is loaded before its change comes by is a matter of luck.
+    let server = Server::start_in(server.stop().await, |_| {}).await;
+    for number in 0..TOPICS {
+        let path = format!("/v1/topics/t{number}");
+        let call = server.desk("PATCH", &path);
+        let hidden = call.json(&json!({"visibility": "private"})).expect(200);
+        tokio::time::timeout(PATIENCE, hidden)
+            .await
+            .expect("it is answered");
+        assert_eq!(server.get(&path).send().await.status, 404);
+    }
+}

@@ -198,3 +198,52 @@ async fn the_number_of_readers_comes_and_goes() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_made_otherwise_has_another_validator() {
+    const MADE: [&str; 4] = [
+        "/t/t",
+        "/v1/topics/t/feed.atom",
+        "/v1/topics/t/feed.json",
+        "/v1/topics/t/liveblog.jsonld",
+    ];
+    let server = busy().await;
+    let position = server.position("t").await;
+    let mut tags = Vec::new();
+    for path in MADE {
+        tags.push(server.get(path).send().await.header("etag").to_owned());
+    }
+    // The same position, seen from another address: what an upgrade may do to a page as well.
+    let server = Server::start_in(server.stop().await, |config| {
+        config.public_url = Some("https://blogs.example.org".to_owned());
+    })
+    .await;
+    assert_eq!(server.position("t").await, position);
+    for (path, tag) in MADE.into_iter().zip(tags) {
+        let again = server.get(path).header("if-none-match", &tag).send().await;
+        assert_eq!(again.status, 200, "{path}");
+        assert!(again.text().contains("https://blogs.example.org"), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_index_has_the_topics_that_changed_last() {
+    const TOPICS: usize = 201;
+    let server = Server::start().await;
+    for number in 0..TOPICS {
+        let call = server.desk("PUT", &format!("/v1/topics/a{number:03}"));
+        call.json(&json!({"title": "A"})).expect(201).await;
+    }
+    server.publish("z", "the last one").await;
+    server.publish("a001", "the very last one").await;
+    let html = server.get("/").send().await.text().replace("&#x2f;", "/");
+    let listed: Vec<&str> = html
+        .split("href=\"/t/")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert_eq!(listed.len(), 200);
+    // By name the one would be second, and the other not there.
+    assert_eq!(listed[0], "a001");
+    assert!(listed.contains(&"z"));
+}

@@ -270,3 +270,37 @@ async fn a_release_time_that_has_passed_is_no_embargo() {
     let answer = server.publish_entry("t", held("e", soon(-60_000))).await;
     assert_eq!(offset_of(&answer["position"]), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_to_show_moves_with_the_release_unless_it_was_set() {
+    let server = Server::start().await;
+    let revise = |id: &str, patch: Value| {
+        let path = format!("/v1/topics/t/entries/{id}");
+        server.desk("PATCH", &path).json(&patch).expect(200)
+    };
+    let (first, later) = ("2199-01-01T00:00:00Z", "2199-06-01T00:00:00Z");
+    let shown = |answer: &Value| time(&answer["entry"]["published_at"]);
+    let at = |text: &str| time(&json!(text));
+    let set = "2026-11-24T09:00:00Z";
+    for (id, published_at) in [("follows", Value::Null), ("set", json!(set))] {
+        let mut entry = held(id, at(first));
+        if !published_at.is_null() {
+            entry["published_at"] = published_at;
+        }
+        server.publish_entry("t", entry).await;
+    }
+    let moved = revise("follows", json!({"released_at": later})).await;
+    assert_eq!(shown(&moved), at(later));
+    // Another revision leaves it there.
+    let revised = revise("follows", json!({"headline": "Other"})).await;
+    assert_eq!(shown(&revised), at(later));
+    let stays = revise("set", json!({"released_at": later})).await;
+    assert_eq!(shown(&stays), at(set));
+    let before = Timestamp::now();
+    let released = revise("follows", json!({"released_at": null})).await;
+    assert!(shown(&released) >= before - SignedDuration::from_secs(1));
+    assert!(shown(&released) <= Timestamp::now());
+    assert!(released["position"].is_string());
+    let released = revise("set", json!({"released_at": null})).await;
+    assert_eq!(shown(&released), at(set));
+}

@@ -1,7 +1,10 @@
 //! What is refused: with a status and a code of its own, naming the field, and with nothing stored.
 
+mod unfit;
+
 use serde_json::{Value, json};
 
+use self::unfit::{unfit_lists_and_times, unfit_patches, unfit_text};
 use crate::support::raw::exchange;
 use crate::support::{Call, Server};
 
@@ -36,69 +39,9 @@ async fn unchanged(server: &Server, before: &[Value]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::too_many_lines, reason = "a table")]
 async fn a_field_that_does_not_fit_is_named() {
     let (server, before) = standing().await;
-    let long = |bytes: usize| "a".repeat(bytes);
-    let many = vec![json!({"name": "x"}); 51];
-    for (entry, field) in [
-        (json!({"headline": "x", "author": "y"}), "author"),
-        (json!({"headline": "x", "body": {"rtf": "y"}}), "body.rtf"),
-        (json!({"headline": "x", "body": "y"}), "body"),
-        (json!({"headline": "x", "body": {}}), "body"),
-        (json!({"body": {"text": "x", "html": "y"}}), "body"),
-        (json!({}), "body"),
-        (json!({"headline": "  ", "body": {"text": "\n"}}), "body"),
-        (json!({"headline": 4}), "headline"),
-        (json!({"headline": long(1_001)}), "headline"),
-        (json!({"body": {"text": long(192 * 1024 + 1)}}), "body"),
-        (json!({"headline": "x", "authors": "Ada"}), "authors"),
-        (
-            json!({"headline": "x", "authors": [{"name": "A"}, {"name": " "}]}),
-            "authors[1].name",
-        ),
-        (
-            json!({"headline": "x", "authors": [{"name": "A", "type": "robot"}]}),
-            "authors[0].type",
-        ),
-        (
-            json!({"headline": "x", "authors": [{"name": "A", "age": 4}]}),
-            "authors[0].age",
-        ),
-        (json!({"headline": "x", "authors": many}), "authors"),
-        (
-            json!({"headline": "x", "sources": [{"name": "A", "url": "ftp://a.example/"}]}),
-            "sources[0].url",
-        ),
-        (
-            json!({"headline": "x", "related_links": [{"title": "A", "url": "javascript:x"}]}),
-            "related_links[0].url",
-        ),
-        (
-            json!({"headline": "x", "related_links": [{"title": "A"}]}),
-            "related_links[0]",
-        ),
-        (json!({"headline": "x", "tags": [long(501)]}), "tags[0]"),
-        (json!({"headline": "x", "pinned": "yes"}), "pinned"),
-        (
-            json!({"headline": "x", "verification": "sure"}),
-            "verification",
-        ),
-        (
-            json!({"headline": "x", "correction": {"note": ""}}),
-            "correction.note",
-        ),
-        (
-            json!({"headline": "x", "published_at": "yesterday"}),
-            "published_at",
-        ),
-        (
-            json!({"headline": "x", "released_at": "1969-01-01T00:00:00Z"}),
-            "released_at",
-        ),
-        (json!({"headline": "x", "id": "a/b"}), "id"),
-        (json!({"headline": "x", "id": ""}), "id"),
-    ] {
+    for (entry, field) in unfit_text().into_iter().chain(unfit_lists_and_times()) {
         let problem = server
             .desk("POST", ENTRIES)
             .json(&entry)
@@ -108,37 +51,7 @@ async fn a_field_that_does_not_fit_is_named() {
         let detail = problem["detail"].as_str().expect("detail");
         assert!(detail.contains(field), "{problem}");
     }
-    for (path, patch, field) in [
-        (
-            "/v1/topics/t/entries/e",
-            json!({"headlines": "x"}),
-            "headlines",
-        ),
-        ("/v1/topics/t/entries/e", json!({"id": "f"}), "id"),
-        (
-            "/v1/topics/t/entries/e",
-            json!({"headline": null, "body": null}),
-            "body",
-        ),
-        ("/v1/topics/t", json!({"name": "x"}), "name"),
-        ("/v1/topics/t", json!({"status": "ended"}), "status"),
-        (
-            "/v1/topics/t",
-            json!({"visibility": "secret"}),
-            "visibility",
-        ),
-        (
-            "/v1/topics/t",
-            json!({"language": "so long, and no tag"}),
-            "language",
-        ),
-        (
-            "/v1/topics/t",
-            json!({"key_points": ["a", ""]}),
-            "key_points[1]",
-        ),
-        ("/v1/topics/t", json!({"predecessor": {}}), "predecessor"),
-    ] {
+    for (path, patch, field) in unfit_patches() {
         let call = server.desk("PATCH", path).json(&patch);
         let problem = call.expect_problem(422, "invalid_field").await;
         assert_eq!(problem["field"], field, "{problem}");
@@ -146,13 +59,11 @@ async fn a_field_that_does_not_fit_is_named() {
     unchanged(&server, &before).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::too_many_lines, reason = "a table")]
-async fn names_paths_methods_and_parameters_have_errors_of_their_own() {
-    let (server, before) = standing().await;
+/// Calls with the status and the code that each is answered with.
+fn wrong_paths(server: &Server) -> Vec<(Call, u16, &'static str)> {
     let desk = |method: &str, path: &str| server.desk(method, path).json(&json!({"headline": "x"}));
     let long = format!("/v1/topics/{}/entries", "a".repeat(129));
-    let cases: Vec<(Call, u16, &str)> = vec![
+    vec![
         (desk("POST", "/v1/topics/T/entries"), 400, "invalid_topic"),
         (desk("POST", "/v1/topics/-t/entries"), 400, "invalid_topic"),
         (
@@ -198,6 +109,11 @@ async fn names_paths_methods_and_parameters_have_errors_of_their_own() {
             "method_not_allowed",
         ),
         (desk("GET", "/v1/topics/t/end"), 405, "method_not_allowed"),
+    ]
+}
+
+fn wrong_parameters(server: &Server) -> Vec<(Call, u16, &'static str)> {
+    vec![
         (
             server.get("/v1/topics/t/changes?after=soon"),
             400,
@@ -238,6 +154,12 @@ async fn names_paths_methods_and_parameters_have_errors_of_their_own() {
             400,
             "invalid_parameter",
         ),
+    ]
+}
+
+fn wrong_fields_of_the_head(server: &Server) -> Vec<(Call, u16, &'static str)> {
+    let desk = |method: &str, path: &str| server.desk(method, path).json(&json!({"headline": "x"}));
+    vec![
         (
             server
                 .get("/v1/topics/t/stream")
@@ -272,8 +194,17 @@ async fn names_paths_methods_and_parameters_have_errors_of_their_own() {
             400,
             "invalid_parameter",
         ),
-    ];
-    for (call, status, code) in cases {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_paths_methods_and_parameters_have_errors_of_their_own() {
+    let (server, before) = standing().await;
+    for (call, status, code) in wrong_paths(&server)
+        .into_iter()
+        .chain(wrong_parameters(&server))
+        .chain(wrong_fields_of_the_head(&server))
+    {
         call.expect_problem(status, code).await;
     }
     unchanged(&server, &before).await;

@@ -54,6 +54,7 @@ async fn all_again(server: &Server, first: &[Answer]) {
     for (call, first) in writes(server).into_iter().zip(first) {
         let again = call.send().await;
         assert!(is_replayed(&again), "{}", again.text());
+        assert_eq!(again.status, first.status);
         let (was, is) = (first.json(), again.json());
         // What was retracted since is on no path, so not in a repeated answer either.
         if was.to_string().contains("Three") {
@@ -115,6 +116,100 @@ async fn a_key_stands_for_one_request() {
         .desk("POST", "/v1/topics/u/entries")
         .header(KEY, "k-publish");
     call.json(&other).expect(201).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_changes_nothing_is_remembered_as_well() {
+    let server = Server::start().await;
+    let desk = |server: &Server, method: &str, path: &str, body: Value| {
+        server
+            .desk(method, &format!("/v1/topics/t{path}"))
+            .json(&body)
+    };
+    let entry = json!({"id": "e", "headline": "One"});
+    let held = json!({"id": "h", "headline": "Held", "released_at": "2199-01-01T00:00:00Z"});
+    let setup = [
+        ("PUT", "", json!({"title": "A"})),
+        ("POST", "/entries", entry),
+        ("POST", "/entries", held),
+        (
+            "POST",
+            "/entries",
+            json!({"id": "gone", "headline": "Gone"}),
+        ),
+        ("DELETE", "/entries/gone", json!({"reason": "no"})),
+    ];
+    for (method, path, body) in setup {
+        let answer = desk(&server, method, path, body).send().await;
+        assert!(matches!(answer.status, 200 | 201), "{}", answer.text());
+    }
+    let before = server.changes("t", "start").await;
+    let writes = [
+        ("PUT", "", json!({"title": "A"})),
+        ("PATCH", "", json!({"title": "A"})),
+        ("POST", "/reopen", json!({})),
+        ("PATCH", "/entries/e", json!({"headline": "One"})),
+        ("DELETE", "/entries/gone", json!({})),
+    ];
+    let keyed = |server: &Server, index: usize| {
+        let (method, path, body) = writes[index].clone();
+        desk(server, method, path, body).header(KEY, &format!("k{index}"))
+    };
+    let mut first = Vec::new();
+    for index in 0..writes.len() {
+        let answer = keyed(&server, index).send().await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(!is_replayed(&answer));
+        first.push(answer.json());
+    }
+    let call = desk(&server, "PATCH", "/entries/h", json!({"headline": "Held"}));
+    call.header(KEY, "k-held").expect(200).await;
+    assert_eq!(server.changes("t", "start").await, before);
+    // Someone else writes; then the retries come, late.
+    let others = [
+        ("PATCH", "", json!({"title": "B"})),
+        ("POST", "/end", json!({})),
+        ("PATCH", "/entries/e", json!({"headline": "Two"})),
+        ("PATCH", "/entries/h", json!({"headline": "Other"})),
+    ];
+    for (method, path, body) in others {
+        desk(&server, method, path, body).expect(200).await;
+    }
+    let after = server.changes("t", "start").await;
+    let server = Server::start_in(server.stop().await, |_| {}).await;
+    for (index, was) in first.iter().enumerate() {
+        let again = keyed(&server, index).send().await;
+        assert_eq!((again.status, &again.json()), (200, was), "{index}");
+        assert!(is_replayed(&again));
+    }
+    let call = desk(&server, "PATCH", "/entries/h", json!({"headline": "Held"}));
+    assert!(is_replayed(&call.header(KEY, "k-held").send().await));
+    let call = desk(&server, "PUT", "", json!({"title": "C"}));
+    call.header(KEY, "k0")
+        .expect_problem(409, "idempotency_key_reused")
+        .await;
+    assert_eq!(server.changes("t", "start").await, after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_repeated_drop_leaves_the_next_entry_of_that_id_alone() {
+    let server = Server::start().await;
+    let publish = |entry: Value| server.desk("POST", "/v1/topics/t/entries").json(&entry);
+    let drop = || {
+        let call = server.desk("DELETE", "/v1/topics/t/entries/h");
+        call.header(KEY, "k").json(&json!({}))
+    };
+    publish(json!({"id": "h", "headline": "Held", "released_at": "2199-01-01T00:00:00Z"}))
+        .expect(201)
+        .await;
+    drop().expect(200).await;
+    publish(json!({"id": "h", "headline": "Now"}))
+        .expect(201)
+        .await;
+    let again = drop().send().await;
+    assert_eq!((again.status, is_replayed(&again)), (200, true));
+    assert_eq!(again.json()["position"], Value::Null);
+    assert_eq!(server.topic("t").await["head"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ mod operating;
 mod positions;
 mod publish;
 mod readers;
+mod replay;
 mod retraction;
 mod store_contract;
 mod support;

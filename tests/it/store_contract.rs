@@ -34,6 +34,7 @@ macro_rules! contract_tests {
                     a_refused_append_makes_no_topic
                     the_number_of_topics_is_bounded
                     topics_page_in_the_order_of_their_names
+                    public_topics_come_by_their_newest_change
                     the_topic_document_is_replaced_at_its_revision
                     an_ended_topic_takes_no_new_entries
                     an_append_can_end_a_topic_for_its_own_later_steps;
@@ -60,7 +61,8 @@ macro_rules! contract_tests {
                     racing_repetitions_store_once
                     the_answer_outlives_the_entry
                     an_id_of_the_publishers_own_stands_for_its_content
-                    a_dropped_hold_frees_its_id;
+                    a_dropped_hold_frees_its_id
+                    what_changes_nothing_is_remembered_as_well;
                 feed: the_feed_has_every_change_once_in_commit_order
                     the_feed_is_taken_once
                     what_changes_nothing_is_not_in_the_feed

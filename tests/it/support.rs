@@ -49,10 +49,12 @@ impl Server {
 
     /// A server on a data folder that is there already.
     pub async fn start_in(folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config::default();
-        config.data_dir = folder.path().to_owned();
-        config.listen = "127.0.0.1:0".parse().expect("address");
-        config.admin_listen = "127.0.0.1:0".parse().expect("address");
+        let mut config = Config {
+            data_dir: folder.path().to_owned(),
+            listen: "127.0.0.1:0".parse().expect("address"),
+            admin_listen: "127.0.0.1:0".parse().expect("address"),
+            ..Config::default()
+        };
         change(&mut config);
         let shutdown = Shutdown::new();
         let app = App::start(config, shutdown.clone())

@@ -297,6 +297,11 @@ async fn a_handshake_that_is_none_is_told_so() {
         (answer.status, answer.header("upgrade")),
         (426, "websocket")
     );
+    let body = answer.json();
+    assert_eq!(
+        (&body["status"], &body["code"]),
+        (&json!(426), &json!("invalid_parameter"))
+    );
     let answer = handshake(&server, "?topic=Bad%20Name", "13").await;
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     let answer = handshake(&server, "?after=start", "13").await;

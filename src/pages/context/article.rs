@@ -5,8 +5,9 @@
 use serde::Serialize;
 
 use super::{Link, Time};
+use crate::content::text;
 use crate::model::{Author, AuthorType, Entry, Tombstone, Verification};
-use crate::pages::plain::{excerpt, text};
+use crate::pages::plain::excerpt;
 use crate::pages::{Item, web_url};
 
 /// Longest label of an entry without a headline, in characters.

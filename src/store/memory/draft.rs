@@ -34,7 +34,7 @@ pub(super) struct Written {
     pub(super) redacted: Vec<Offset>,
     /// Entries that are other than before; none for one that is forgotten.
     pub(super) entries: HashMap<EntryId, Option<EntryRow>>,
-    /// One line for each step.
+    /// One line for each step that did something.
     pub(super) audit: Vec<AuditRecord>,
     /// What is remembered of entries whose ids the publisher chose; none for one that is forgotten.
     pub(super) keys: HashMap<String, Option<Remembered>>,
@@ -88,6 +88,10 @@ impl<'a> Draft<'a> {
                 done.push(first);
                 continue;
             }
+            if let Step::Keep { entry, expect } = step {
+                done.push(self.keep(entry.as_ref(), *expect)?);
+                continue;
+            }
             let offset = self.step(step)?;
             let entry = step.entry().cloned();
             self.written.audit.push(AuditRecord {
@@ -97,7 +101,11 @@ impl<'a> Draft<'a> {
                 entry: entry.clone(),
                 offset,
             });
-            let step_done = StepDone { entry, offset };
+            let step_done = StepDone {
+                entry,
+                offset,
+                doc: None,
+            };
             if let Some(repeatable) = repeatable {
                 let answer = Some((repeatable.request, vec![step_done.clone()]));
                 self.written.keys.insert(repeatable.key, answer);
@@ -183,7 +191,28 @@ impl<'a> Draft<'a> {
                 topic.raw.clone_from(raw);
                 Ok(Some(self.log(None, None, &ChangeBody::Topic(doc))))
             }
+            // `run` answers it: it has no offset of its own.
+            Step::Keep { .. } => Ok(None),
         }
+    }
+
+    /// What stands, when its revision is `expect`.
+    fn keep(&self, entry: Option<&EntryId>, expect: u64) -> Result<StepDone, Refused> {
+        let topic = &self.written.topic;
+        let (revision, offset, doc) = match entry {
+            None => (topic.revision, Some(topic.head), Some(&topic.doc)),
+            Some(id) => match self.row(id) {
+                Some(EntryRow::Logged(row)) => (row.revision, Some(row.last), None),
+                Some(EntryRow::Held(row)) => (row.write.revision, None, None),
+                None => return Err(Refused::NoEntry(id.clone())),
+            },
+        };
+        check_revision(revision, Some(expect))?;
+        Ok(StepDone {
+            entry: entry.cloned(),
+            offset,
+            doc: doc.map(|doc| doc.as_str().into()),
+        })
     }
 
     fn publish(&mut self, write: EntryWrite) -> Offset {

@@ -111,6 +111,11 @@ impl TopicLog {
         self.entries.get(id)
     }
 
+    /// When it had its newest change.
+    pub(super) fn changed_at(&self) -> Option<Timestamp> {
+        self.changes.last().map(|change| change.at)
+    }
+
     pub(super) fn change(&self, offset: Offset) -> Option<&LoggedChange> {
         self.changes.get(index(offset))
     }

@@ -14,7 +14,8 @@ pub(super) use self::entries::{entries, entry, held};
 pub(super) use self::pool::ReaderPool;
 
 use super::rows::{
-    self, OFFSET_MAX, entry_id, kind_of, offset_of, row_key, sql, timestamp_of, topic_id, unsql,
+    self, OFFSET_BITS, OFFSET_MAX, entry_id, kind_of, offset_of, row_key, sql, timestamp_of,
+    topic_id, unsql,
 };
 use crate::model::{Offset, TopicName};
 use crate::store::{AuditRecord, ReadError, ReadLimit, Remembered, StoredChange, StoredTopic};
@@ -89,6 +90,22 @@ pub(super) fn topics(
                 )?
                 .collect()
         })
+        .map_err(broken)
+}
+
+/// Public topics that have a change, the one with the newest change first.
+pub(super) fn newest_topics(connection: &Connection, limit: usize) -> Read<Vec<StoredTopic>> {
+    // The inner query sorts without the documents, of which only those that are answered are read.
+    let query = format!(
+        "SELECT {TOPIC_COLUMNS} FROM topic JOIN (
+             SELECT topic.id AS changed_id, change.at_ms AS changed_ms
+             FROM topic JOIN change ON change.key = (topic.id << {OFFSET_BITS}) | topic.head
+             WHERE topic.private = 0 ORDER BY changed_ms DESC, topic.name LIMIT ?1
+         ) ON id = changed_id ORDER BY changed_ms DESC, name"
+    );
+    connection
+        .prepare_cached(&query)
+        .and_then(|mut statement| statement.query_map([rows_max(limit)], topic_of)?.collect())
         .map_err(broken)
 }
 

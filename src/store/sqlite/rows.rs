@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 pub(super) use self::codes::{
-    OFFSET_MAX, encode_answer, entry_id, epoch, kind_code, kind_of, offset_of, row_key, sql,
-    timestamp_of, topic_name, unsql,
+    OFFSET_BITS, OFFSET_MAX, encode_answer, entry_id, epoch, kind_code, kind_of, offset_of,
+    row_key, sql, timestamp_of, topic_name, unsql,
 };
 use self::codes::{bad, decode_answer};
 use crate::model::{EntryId, Epoch, Offset, TopicName, millis};
@@ -122,6 +122,13 @@ pub(super) fn topic_row(
         )?;
     found.audited = newest.map_or(0, offset_of);
     Ok(Some(found))
+}
+
+/// JSON of the topic document.
+pub(super) fn topic_doc(connection: &Connection, topic_id: i64) -> rusqlite::Result<String> {
+    connection
+        .prepare_cached("SELECT doc FROM topic WHERE id = ?1")?
+        .query_row([topic_id], |row| row.get(0))
 }
 
 pub(super) fn topic_id(

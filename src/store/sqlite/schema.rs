@@ -142,8 +142,24 @@ pub(in crate::store) fn make_folder(folder: &Path) -> std::io::Result<()> {
         .create(folder)
 }
 
+/// Makes an empty database file for its owner alone; one that is there keeps its permissions. SQLite gives those of
+/// the database to the write-ahead log and the shared memory beside it.
+fn make_file(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let made = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Opens the database for the writer, at the newest schema.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
+    make_file(path).map_err(OpenError::Folder)?;
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     check(&connection, path)?;
@@ -224,6 +240,46 @@ mod tests {
         let error = open_writer(path).expect_err("refused");
         assert_eq!(std::fs::read(path).expect("after"), before, "{error}");
         error
+    }
+
+    #[test]
+    fn new_files_are_for_their_owner_alone_and_old_ones_stay() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("x.db");
+        let modes = || -> Vec<(String, u32)> {
+            let files = std::fs::read_dir(folder.path()).expect("the folder");
+            let mode = |file: std::fs::DirEntry| {
+                let mode = file.metadata().expect("metadata").permissions().mode();
+                (
+                    file.file_name().to_string_lossy().into_owned(),
+                    mode & 0o777,
+                )
+            };
+            let mut modes: Vec<_> = files.map(|file| mode(file.expect("a file"))).collect();
+            modes.sort();
+            modes
+        };
+        let with = |mode| {
+            ["x.db", "x.db-shm", "x.db-wal"]
+                .map(|name| (name.to_owned(), mode))
+                .to_vec()
+        };
+        let writer = open_writer(&path).expect("first open");
+        assert_eq!(modes(), with(0o600));
+        drop(writer);
+        let shared = std::fs::Permissions::from_mode(0o640);
+        std::fs::set_permissions(&path, shared).expect("permissions");
+        let writer = open_writer(&path).expect("second open");
+        write_something(&writer);
+        assert_eq!(modes(), with(0o640));
+    }
+
+    /// Writes something, so that the files beside the database are there.
+    fn write_something(writer: &Connection) {
+        writer
+            .execute_batch("INSERT INTO unswept (id) VALUES (1)")
+            .expect("written");
     }
 
     #[test]

@@ -159,10 +159,18 @@ impl<'a> Group<'a> {
                 done.push(first);
                 continue;
             }
+            if let Step::Keep { entry, expect } = step {
+                done.push(self.keep(&row, entry.as_ref(), *expect)?);
+                continue;
+            }
             let offset = self.step(&append.topic, &mut row, step)?;
             self.audit(&mut row, &append.actor, step, offset)?;
             let entry = step.entry().cloned();
-            let step_done = StepDone { entry, offset };
+            let step_done = StepDone {
+                entry,
+                offset,
+                doc: None,
+            };
             if let Some(repeatable) = &repeatable {
                 self.remember(row.id, repeatable, std::slice::from_ref(&step_done))?;
             }
@@ -224,6 +232,8 @@ impl<'a> Group<'a> {
                 self.append_change(topic, row, None, None, &ChangeBody::Topic(doc))
                     .map(Some)
             }
+            // `run` answers it: it has no offset of its own.
+            Step::Keep { .. } => Ok(None),
         }
     }
 

@@ -247,6 +247,8 @@ fn any_step(name: &'static str) -> impl Strategy<Value = Step> {
         2 => (any_id(), prop::option::of("\\PC{0,8}"), expected())
             .prop_map(|(id, reason, expect)| Step::Retract { id, reason, expect }),
         1 => (any_id(), expected()).prop_map(|(id, expect)| Step::DropHeld { id, expect }),
+        2 => (prop::option::of(any_id()), expect())
+            .prop_map(|(entry, expect)| Step::Keep { entry, expect }),
         2 => (0_u64..4, prop::bool::weighted(0.2), any::<bool>()).prop_map(
             move |(expect, ended, private)| Step::Topic {
                 expect,

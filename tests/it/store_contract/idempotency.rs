@@ -7,7 +7,7 @@ use tenbells::store::{Appended, EntryWrite, Refused, Remembered, Step};
 use super::fixture::{Fixture, close_and_drain, start};
 use super::steps::{
     Status, append, append_existing, drop_held, hold, id, keyed, new_topic, publish, refused,
-    retract, stored, topic, update_topic, write,
+    retract, revise, stored, topic, topic_doc, update_topic, write,
 };
 use super::view::{outline, view};
 
@@ -229,6 +229,57 @@ pub fn a_dropped_hold_frees_its_id<F: Fixture>() {
     stored(store, append_existing("t", vec![drop_held("h", None)]));
     let anew = stored(store, append_existing("t", vec![own("h", "now", 8)]));
     assert_eq!((anew.replayed, anew.steps[0].offset), (false, Some(1)));
+}
+
+pub fn what_changes_nothing_is_remembered_as_well<F: Fixture>() {
+    let fixture = F::new();
+    let store = fixture.store();
+    let keep = |entry: Option<&str>, expect| Step::Keep {
+        entry: entry.map(id),
+        expect,
+    };
+    let asked = |key: &str, step: &Step| keyed(append_existing("t", vec![step.clone()]), key, 1);
+    let missing = asked("k", &keep(None, 1));
+    assert_eq!(refused(store, missing), Refused::NoTopic);
+    let steps = vec![publish("a", "one"), hold("h", "50 % later", start())];
+    stored(store, append("t", steps));
+    stored(store, append("t", vec![revise("a", 1, "two")]));
+    let cases = [
+        ("entry", keep(Some("a"), 2), Some(2), None),
+        ("held", keep(Some("h"), 1), None, None),
+        ("topic", keep(None, 1), Some(2), Some(topic_doc("t", 1))),
+    ];
+    let before = view(store, &[]);
+    for (key, step, offset, doc) in &cases {
+        let first = stored(store, asked(key, step));
+        assert!(!first.replayed, "{key}");
+        assert_eq!(first.steps[0].offset, *offset, "{key}");
+        assert_eq!(first.steps[0].doc.as_deref(), doc.as_deref(), "{key}");
+    }
+    assert_eq!(view(store, &[]), before);
+    // Later writes change neither the answers nor, by them, what stands.
+    stored(store, append("t", vec![revise("a", 2, "three")]));
+    stored(store, append("t", vec![retract("a"), drop_held("h", None)]));
+    stored(store, append("t", vec![update_topic("t", 1, Status::Live)]));
+    for (key, step, offset, doc) in &cases {
+        let again = stored(store, asked(key, step));
+        assert!(again.replayed, "{key}");
+        assert_eq!(again.steps[0].offset, *offset, "{key}");
+        assert_eq!(again.steps[0].doc.as_deref(), doc.as_deref(), "{key}");
+    }
+    let other = keyed(append_existing("t", vec![keep(None, 2)]), "topic", 2);
+    assert_eq!(refused(store, other), Refused::KeyReused);
+    // A tombstone stays as it is, too; another revision and an unknown entry are refused.
+    let tombstone = stored(store, asked("tombstone", &keep(Some("a"), 3)));
+    assert_eq!(tombstone.steps[0].offset, Some(4));
+    for (step, why) in [
+        (keep(Some("a"), 2), Refused::Stale { current: 3 }),
+        (keep(None, 1), Refused::Stale { current: 2 }),
+        (keep(Some("h"), 1), Refused::NoEntry(id("h"))),
+    ] {
+        assert_eq!(refused(store, asked("k", &step)), why);
+    }
+    assert_eq!(store.remembered(&topic("t"), "k"), Ok(None));
 }
 
 /// A publish under an id that the publisher chose.

@@ -1,5 +1,7 @@
 //! Cases about topics: how they come to be, how many there may be, their document, their end.
 
+use std::time::Duration;
+
 use tenbells::store::{Refused, Step, StoreOptions};
 
 use super::fixture::{Fixture, start};
@@ -129,6 +131,56 @@ pub fn topics_page_in_the_order_of_their_names<F: Fixture>() {
     let behind = store.topics(Some(&topic("a-a")), 1).expect("topics");
     assert_eq!(behind[0].name, topic("a-b"));
     assert_eq!(store.topics(Some(&topic("zz")), 10).expect("topics"), []);
+}
+
+pub fn public_topics_come_by_their_newest_change<F: Fixture>() {
+    let clock = ManualClock::new(start());
+    let fixture = F::open(StoreOptions::default(), clock.clone());
+    let store = fixture.store();
+    let newest = |limit| -> Vec<String> {
+        let topics = store.newest_topics(limit).expect("topics");
+        for stored in &topics {
+            let whole = store.topic(&stored.name).expect("topic");
+            assert_eq!(whole.as_ref(), Some(stored));
+        }
+        topics.iter().map(|topic| topic.name.to_string()).collect()
+    };
+    assert_eq!(newest(9), Vec::<String>::new());
+    for name in ["d", "c", "b", "a"] {
+        clock.advance(Duration::from_secs(1));
+        stored(store, append(name, vec![publish("e", name)]));
+    }
+    // Nothing to read in it yet.
+    clock.advance(Duration::from_secs(1));
+    stored(store, append("held", vec![hold("h", "later", start())]));
+    assert_eq!(newest(9), ["a", "b", "c", "d"]);
+    // Whatever the change is about, it brings its topic to the top; those of one moment go by name.
+    clock.advance(Duration::from_secs(1));
+    stored(store, append("d", vec![publish("f", "more")]));
+    stored(
+        store,
+        append("c", vec![update_topic("c", 1, Status::Ended)]),
+    );
+    assert_eq!(newest(9), ["c", "d", "a", "b"]);
+    assert_eq!(newest(3), ["c", "d", "a"]);
+    let hidden = match update_topic("d", 1, Status::Live) {
+        Step::Topic {
+            expect,
+            doc,
+            raw,
+            ended,
+            ..
+        } => Step::Topic {
+            expect,
+            doc,
+            raw,
+            ended,
+            private: true,
+        },
+        other => other,
+    };
+    stored(store, append("d", vec![hidden]));
+    assert_eq!(newest(3), ["c", "a", "b"]);
 }
 
 pub fn the_topic_document_is_replaced_at_its_revision<F: Fixture>() {

@@ -10,7 +10,7 @@ use crate::model::{ChangeKind, EntryId, Epoch, Offset, TopicName};
 use crate::store::StepDone;
 
 /// Bits of a key that hold the number within the topic; the bits above hold the topic's number.
-const OFFSET_BITS: u32 = 40;
+pub(in crate::store::sqlite) const OFFSET_BITS: u32 = 40;
 
 /// The largest offset that a key has room for.
 pub(in crate::store::sqlite) const OFFSET_MAX: Offset = (1 << OFFSET_BITS) - 1;
@@ -20,7 +20,8 @@ pub(in crate::store::sqlite) const OFFSET_MAX: Offset = (1 << OFFSET_BITS) - 1;
 #[error("{0}")]
 pub(in crate::store::sqlite) struct BadRow(String);
 
-/// `ID@OFFSET` for each step, with a space between; either side may be empty. Neither character occurs in an id.
+/// `ID@OFFSET` for each step, with a space between; either side may be empty. Neither character occurs in an id. Where
+/// there is a document, `=DOC` follows, in which `%20` stands for a space and `%25` for a percent sign.
 pub(in crate::store::sqlite) fn encode_answer(steps: &[StepDone]) -> String {
     use std::fmt::Write;
     let mut text = String::new();
@@ -31,6 +32,10 @@ pub(in crate::store::sqlite) fn encode_answer(steps: &[StepDone]) -> String {
         if let Some(offset) = step.offset {
             let _ = write!(text, "{offset}");
         }
+        if let Some(doc) = &step.doc {
+            let doc = doc.replace('%', "%25").replace(' ', "%20");
+            let _ = write!(text, "={doc}");
+        }
     }
     text
 }
@@ -39,12 +44,17 @@ pub(in crate::store::sqlite) fn decode_answer(text: &str) -> Result<Vec<StepDone
     let bad = || BadRow(format!("{text:?} is not an answer"));
     text.split_terminator(' ')
         .map(|step| {
-            let (id, offset) = step.split_once('@').ok_or_else(bad)?;
+            let (id, rest) = step.split_once('@').ok_or_else(bad)?;
+            let (offset, doc) = match rest.split_once('=') {
+                Some((offset, doc)) => (offset, Some(doc)),
+                None => (rest, None),
+            };
             let entry = (!id.is_empty()).then(|| EntryId::parse(id)).transpose();
             let offset = (!offset.is_empty()).then(|| offset.parse()).transpose();
             Ok(StepDone {
                 entry: entry.map_err(|_| bad())?,
                 offset: offset.map_err(|_| bad())?,
+                doc: doc.map(|doc| doc.replace("%20", " ").replace("%25", "%").into()),
             })
         })
         .collect()
@@ -158,15 +168,20 @@ mod tests {
         #[test]
         fn answers_come_back_as_they_were(
             steps in prop::collection::vec(
-                (prop::option::of("[A-Za-z0-9][A-Za-z0-9._~-]{0,9}"), prop::option::of(any::<u64>())),
+                (
+                    prop::option::of("[A-Za-z0-9][A-Za-z0-9._~-]{0,9}"),
+                    prop::option::of(any::<u64>()),
+                    prop::option::of("[ %@=2050\\PC]{0,9}"),
+                ),
                 0..5,
             )
         ) {
             let steps: Vec<StepDone> = steps
                 .into_iter()
-                .map(|(id, offset)| StepDone {
+                .map(|(id, offset, doc)| StepDone {
                     entry: id.map(|id| EntryId::parse(&id).expect("by the rule")),
                     offset,
+                    doc: doc.map(Into::into),
                 })
                 .collect();
             let text = encode_answer(&steps);

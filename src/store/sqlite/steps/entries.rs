@@ -1,4 +1,4 @@
-//! The steps that are about an entry: publish, hold, revise, release, retract, drop.
+//! The steps that are about an entry: publish, hold, revise, release, retract, drop, keep.
 //!
 //! Each checks first and writes then, so a refusal leaves nothing behind of its own. A retraction walks back through
 //! all changes of its entry, so that no body stays in the log.
@@ -11,7 +11,7 @@ use crate::model::{ChangeBody, ChangeKind, EntryId, Offset, TopicName, encode_re
 use crate::store::sqlite::rows::{
     self, EntryRow, HeldRow, TopicRow, kind_code, row_key, sql, timestamp_of, unsql,
 };
-use crate::store::{EntryWrite, Refused, entry_key};
+use crate::store::{EntryWrite, Refused, StepDone, entry_key};
 
 impl Group<'_> {
     pub(super) fn publish(
@@ -115,6 +115,37 @@ impl Group<'_> {
             )?
             .execute(params![entry.key, sql(offset)])?;
         Ok(offset)
+    }
+
+    /// What stands, when its revision is `expect`.
+    pub(super) fn keep(
+        &self,
+        row: &TopicRow,
+        entry: Option<&EntryId>,
+        expect: u64,
+    ) -> Outcome<StepDone> {
+        let (offset, doc) = match entry {
+            None => {
+                check_revision(row.revision, Some(expect))?;
+                let doc = rows::topic_doc(self.connection, row.id)?;
+                (Some(row.head), Some(doc.into()))
+            }
+            Some(id) => match rows::entry(self.connection, row.id, id)? {
+                Some(logged) => {
+                    check_revision(logged.revision, Some(expect))?;
+                    (Some(logged.last), None)
+                }
+                None => {
+                    self.held(row.id, id, Some(expect))?;
+                    (None, None)
+                }
+            },
+        };
+        Ok(StepDone {
+            entry: entry.cloned(),
+            offset,
+            doc,
+        })
     }
 
     /// Walks back from the entry's last change and puts a redaction in the place of each.
