@@ -30,7 +30,7 @@ fn offset_of(position: &Value) -> u64 {
 /// position is before it: a head that moved between the two would be a hole, or a double.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscribe_that_races_a_publish_misses_nothing_and_doubles_nothing() {
-    let races = count("TENBELLS_RACES", 6_000);
+    let races = count("TENBELLS_RACES", 20_000);
     let connections = races.clamp(1, 200);
     let rounds = races.div_ceil(connections);
     let server = Arc::new(Server::start_with(|config| config.shards = 2).await);
