@@ -10,3 +10,4 @@ pub mod ratio;
 pub mod slow;
 pub mod soak;
 pub mod storm;
+pub mod tables;

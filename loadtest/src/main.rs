@@ -68,6 +68,8 @@ enum Command {
     Bare(command::bare::BareArgs),
     /// Broker over bare send loop, in alternating rounds of one run
     Ratio(command::ratio::RatioArgs),
+    /// Markdown tables out of reports, written into a document
+    Tables(command::tables::TablesArgs),
     /// The process of the bare send loop; the other commands start it
     #[command(hide = true)]
     Sender,
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
     let outcome = match &cli.command {
         Command::Readers => return work(reader::work),
         Command::Sender => return work(sender::work),
+        Command::Tables(args) => return work(|| command::tables::run(args)),
         command => run(command, &cli.output),
     };
     match outcome {
@@ -90,7 +93,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn work(work: fn() -> Result<()>) -> ExitCode {
+fn work(work: impl FnOnce() -> Result<()>) -> ExitCode {
     work().map_or_else(|error| not_done(&error), |()| ExitCode::SUCCESS)
 }
 
@@ -117,7 +120,9 @@ fn run(command: &Command, output: &Output) -> Result<Report> {
             Command::Catchup(args) => command::catchup::run(args).await,
             Command::Bare(args) => command::bare::run(args).await,
             Command::Ratio(args) => command::ratio::run(args).await,
-            Command::Readers | Command::Sender => anyhow::bail!("this is a process of its own"),
+            Command::Readers | Command::Sender | Command::Tables(_) => {
+                anyhow::bail!("this makes no report")
+            }
         }
     })?;
     report::print(&report).context("can't write the summary")?;

@@ -12,8 +12,10 @@ use super::{Broker, Channel, Frame, Ticket};
 use crate::model::{ChangeKind, TopicName};
 use crate::store::{Committed, ReadError};
 
-/// How long retractions are gathered before the store is compacted.
+/// How long retractions are gathered before the store is compacted, at the least…
 const COMPACTION_PAUSE: Duration = Duration::from_secs(1);
+/// …and at the most, where compacting takes long: writes wait meanwhile, so a pause is ten times that long.
+const COMPACTION_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// How long to wait for a long read that is in the way of a compaction.
 const COMPACTION_RETRY: Duration = Duration::from_secs(2);
 
@@ -145,12 +147,16 @@ impl Broker {
     pub(super) async fn run_compactions(&self) {
         // The last run can have ended between a retraction and its compaction.
         self.compaction.notify_one();
+        let mut pause = COMPACTION_PAUSE;
         loop {
             self.compaction.notified().await;
-            tokio::time::sleep(COMPACTION_PAUSE).await;
+            tokio::time::sleep(pause).await;
+            let mut began = Instant::now();
             while !self.compact_once().await {
                 tokio::time::sleep(COMPACTION_RETRY).await;
+                began = Instant::now();
             }
+            pause = (began.elapsed() * 10).clamp(COMPACTION_PAUSE, COMPACTION_PAUSE_MAX);
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mio::net::TcpStream;
+use smallvec::SmallVec;
 
 use super::inbound::Assembly;
 use crate::broker::Channel;
@@ -72,7 +73,8 @@ pub(super) enum Flushed {
 pub(super) struct Connection {
     pub stream: TcpStream,
     pub generation: u32,
-    pub subscriptions: Vec<Subscription>,
+    /// Most readers follow one topic: that costs no allocation.
+    pub subscriptions: SmallVec<[Subscription; 2]>,
     pub grant: Option<Arc<Grant>>,
     pub partial: Option<Partial>,
     pub answers: Vec<Bytes>,
@@ -120,7 +122,7 @@ impl Connection {
         Self {
             stream,
             generation,
-            subscriptions: Vec::new(),
+            subscriptions: SmallVec::new(),
             grant,
             partial: None,
             answers: Vec::new(),
