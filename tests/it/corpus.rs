@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::support::Server;
 use crate::support::process::run;
 use crate::support::sse::Sse;
+use crate::support::ws::Ws;
 
 /// The folder `TENBELLS_CORPUS`, or the one beside the project.
 fn corpus() -> Option<PathBuf> {
@@ -151,7 +152,7 @@ fn is_signed_as_in_the_file(lines: &[&str], entries: &[Value]) {
     assert_eq!(in_file, 2);
 }
 
-/// Polls, streams and snapshot pages tell the same; gives the changes.
+/// WebSockets, event streams, polls and snapshot pages tell the same; gives the changes.
 async fn is_the_same_on_every_path(server: &Server, entries: &[Value]) -> Vec<Value> {
     let all = server.changes("t", "start").await;
     let position = server.position("t").await;
@@ -175,6 +176,11 @@ async fn is_the_same_on_every_path(server: &Server, entries: &[Value]) -> Vec<Va
         let mut sse = Sse::open(&url, Some(&after), None).await;
         for change in &all[middle..] {
             assert_eq!(&sse.change().await.data, change);
+        }
+        let mut ws = Ws::open(&server.ws(&format!("?topic=t&after={after}"))).await;
+        ws.op("subscribed").await;
+        for change in &all[middle..] {
+            assert_eq!(&ws.change().await, change);
         }
         let mut polled = Vec::new();
         while polled.len() < all.len() - middle {

@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use crate::args::{Broker, Content};
 use crate::clock::now_micros;
-use crate::latency::Latency;
 use crate::reader::{Begin, Order};
 use crate::report::Report;
 use crate::scenario::{Readers, Scenario, as_f64};
@@ -49,18 +48,8 @@ pub async fn run(args: &CatchupArgs) -> Result<Report> {
     let (usage, start_us) = (scenario.usage()?, now_micros());
     scenario.connect(0, readers, Begin::Start, readers).await?;
     let mut part = scenario.gather(stretch, usage, start_us).await?;
-    // How old the history is, is no figure of the server's.
-    part.tally.delivery = Latency::new();
-    for seen in &mut part.tally.seen {
-        seen.intended_us = 0;
-    }
-    let last = part
-        .tally
-        .seen
-        .iter()
-        .map(|seen| seen.last_us)
-        .max()
-        .unwrap_or(start_us);
+    part.forget_ages();
+    let last = part.last_arrival_us().unwrap_or(start_us);
     report.count("readers", "readers", readers);
     report.count("changes", "changes of the history", u64::from(args.changes));
     report.figure(

@@ -61,18 +61,8 @@ pub async fn run(args: &StormArgs) -> Result<Report> {
     let reached_us = now_micros();
     let mut part = scenario.gather(stretch, usage, start_us).await?;
     part.tally.violations.merge(&arrived.violations);
-    // Latency from the intended send time says how long readers were away: no figure of the server's.
-    part.tally.delivery = crate::latency::Latency::new();
-    for seen in &mut part.tally.seen {
-        seen.intended_us = 0;
-    }
-    let last = part
-        .tally
-        .seen
-        .iter()
-        .map(|seen| seen.last_us)
-        .max()
-        .unwrap_or(reached_us);
+    part.forget_ages();
+    let last = part.last_arrival_us().unwrap_or(reached_us);
     report.count("readers", "readers", readers);
     report.count("missed", "changes that each missed", u64::from(args.missed));
     report.figure(

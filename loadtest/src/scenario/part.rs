@@ -24,6 +24,20 @@ pub struct Part {
 }
 
 impl Part {
+    /// Forgets how old the changes were when they were read: where readers had been away, that is no figure of the
+    /// server's.
+    pub fn forget_ages(&mut self) {
+        self.tally.delivery = Latency::new();
+        for seen in &mut self.tally.seen {
+            seen.intended_us = 0;
+        }
+    }
+
+    /// When the last reader got its last change, in microseconds of the harness's clock.
+    pub fn last_arrival_us(&self) -> Option<u64> {
+        self.tally.seen.iter().map(|seen| seen.last_us).max()
+    }
+
     /// From the intended send time of each change to its last reader.
     pub fn last_reader(&self) -> Latency {
         let mut latency = Latency::new();
