@@ -4,6 +4,8 @@
 //! Stopping goes from the outside in: no new connection, readers told when to come back, open requests finished, the
 //! store closed last. A store that fails stops the server: it must not look alive while it keeps nothing.
 
+mod readings;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +22,7 @@ use crate::http::{
     Admission, AdmissionLimit, Http, HttpOptions, Listener, ListenerOptions, admin_router, router,
 };
 use crate::keys::{KeyError, KeyRing, Keys};
-use crate::metrics::{Metrics, Reading};
+use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Store, StoreOptions};
@@ -97,7 +99,7 @@ impl App {
             publishers_reserved: config.http.reserved_for_publishers,
         }));
         let metrics = Arc::new(Metrics::new());
-        observe(&metrics, &broker, &fanout, &admission);
+        metrics.observe(readings::all(&broker, &fanout, &admission));
         let http = Http::new(
             Arc::clone(&broker),
             Arc::clone(&fanout),
@@ -281,72 +283,4 @@ fn listener_options(config: &Config) -> ListenerOptions {
         drain: config.drain,
         ..ListenerOptions::default()
     }
-}
-
-/// Numbers that others count, read at each scrape.
-fn observe(
-    metrics: &Metrics,
-    broker: &Arc<Broker>,
-    fanout: &Arc<FanOut>,
-    admission: &Arc<Admission>,
-) {
-    let gauge = |read: Box<dyn Fn() -> f64 + Send + Sync>| Reading::Gauge(read);
-    let counter = |read: Box<dyn Fn() -> u64 + Send + Sync>| Reading::Counter(read);
-    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-    let as_f64 = |count: u64| count as f64;
-    let count = move |count: usize| as_f64(count as u64);
-    let (a, b, c, d) = (
-        Arc::clone(broker),
-        Arc::clone(broker),
-        Arc::clone(admission),
-        Arc::clone(admission),
-    );
-    let (e, f, g, h) = (
-        Arc::clone(fanout),
-        Arc::clone(fanout),
-        Arc::clone(fanout),
-        Arc::clone(fanout),
-    );
-    metrics.observe(vec![
-        (
-            "topics_in_use",
-            "Topics in memory",
-            gauge(Box::new(move || count(a.channel_count()))),
-        ),
-        (
-            "subscribers",
-            "Subscribers of all topics, on all transports",
-            gauge(Box::new(move || as_f64(b.reader_count()))),
-        ),
-        (
-            "connections",
-            "Open connections of the public listener",
-            gauge(Box::new(move || count(c.connections()))),
-        ),
-        (
-            "readers",
-            "Connections that are readers",
-            gauge(Box::new(move || count(d.readers()))),
-        ),
-        (
-            "websockets",
-            "Open WebSockets",
-            gauge(Box::new(move || as_f64(e.connections()))),
-        ),
-        (
-            "laggards",
-            "Subscribers on WebSockets that are behind the head",
-            gauge(Box::new(move || as_f64(f.counters().laggards))),
-        ),
-        (
-            "deliveries",
-            "Changes handed to subscribers on WebSockets",
-            counter(Box::new(move || g.counters().deliveries)),
-        ),
-        (
-            "delivered_bytes",
-            "Bytes of changes handed to subscribers on WebSockets",
-            counter(Box::new(move || h.counters().bytes)),
-        ),
-    ]);
 }

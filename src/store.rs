@@ -25,9 +25,7 @@ pub mod sqlite;
 mod stored;
 
 use std::path::Path;
-use std::sync::Arc;
 
-use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 pub use append::{

@@ -52,6 +52,13 @@ enum Command {
     Publish(command::publish::PublishArgs),
     /// Readers by the ten thousand at a steady pace of entries, each checking its stream
     Fanout(command::fanout::FanoutArgs),
+    /// Many topics with a few readers each
+    #[command(
+        mut_arg("topics", |arg| arg.default_value("2000")),
+        mut_arg("readers", |arg| arg.default_value("10000")),
+        mut_arg("rate", |arg| arg.default_value("200"))
+    )]
+    Topics(command::fanout::FanoutArgs),
     /// A fan-out for hours: does the server's memory grow?
     Soak(command::fanout::FanoutArgs),
     /// Many publishes at once to many readers
@@ -111,7 +118,7 @@ fn run(command: &Command, output: &Output) -> Result<Report> {
     let report = runtime.block_on(async {
         match command {
             Command::Publish(args) => command::publish::run(args).await,
-            Command::Fanout(args) => command::fanout::run(args).await,
+            Command::Fanout(args) | Command::Topics(args) => command::fanout::run(args).await,
             Command::Soak(args) => command::soak::run(args).await,
             Command::Burst(args) => command::burst::run(args).await,
             Command::Storm(args) => command::storm::run(args).await,

@@ -89,8 +89,8 @@ pub(super) struct Connection {
     pub has_subscribed: bool,
     /// Waits in the queue of those that are walked forward.
     pub is_queued: bool,
-    /// A close frame was written: only the peer's end is waited for.
-    pub is_closing: bool,
+    /// Tick at which a close frame was written: only the peer's end is waited for since.
+    pub closing_at: Option<u32>,
     pub breaches: u8,
     messages: u16,
     messages_at: u32,
@@ -134,7 +134,7 @@ impl Connection {
             awaits_pong: false,
             has_subscribed: false,
             is_queued: false,
-            is_closing: false,
+            closing_at: None,
             breaches: 0,
             messages: MESSAGES_BURST,
             messages_at: now,
@@ -142,9 +142,14 @@ impl Connection {
         }
     }
 
+    /// Whether a close frame was written.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing_at.is_some()
+    }
+
     /// Whether a change can be written now.
     pub(super) fn is_clear(&self) -> bool {
-        self.blocked_at.is_none() && !self.is_closing
+        self.blocked_at.is_none() && !self.is_closing()
     }
 
     /// Whether it may read this topic.
@@ -188,7 +193,7 @@ impl Connection {
 
     /// Writes a frame that is no change, behind what is half done; keeps what the kernel does not take.
     pub(super) fn answer(&mut self, frame: Bytes, now: u32) -> Flushed {
-        if self.is_closing {
+        if self.is_closing() {
             return Flushed::Clear;
         }
         if self.answers.len() >= ANSWERS_MAX {

@@ -18,8 +18,8 @@ const RUN_FRAMES_MAX: usize = 64;
 const RUN_BYTES_MAX: usize = 64 << 10;
 /// Runs kept of a topic, for subscribers at different cursors.
 const RUNS_MAX: usize = 32;
-/// Bytes of joined copies kept of a topic.
-const JOINED_BYTES_MAX: usize = 1 << 20;
+/// Bytes of runs kept of a topic.
+const KEPT_BYTES_MAX: usize = 1 << 20;
 
 /// Changes in a row.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(super) struct Run {
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     kept: VecDeque<Run>,
-    joined_bytes: usize,
+    bytes: usize,
 }
 
 /// What stands behind a cursor.
@@ -108,12 +108,8 @@ impl Run {
         (cursor, None)
     }
 
-    fn joined_bytes(&self) -> usize {
-        if self.frames.len() > 1 {
-            self.bytes.len()
-        } else {
-            0
-        }
+    fn weight(&self) -> usize {
+        self.bytes.len()
     }
 }
 
@@ -168,19 +164,17 @@ impl Runs {
         }
         // More has come since it was joined: a longer one takes its place.
         let outdated = self.kept.remove(found)?;
-        self.joined_bytes -= outdated.joined_bytes();
+        self.bytes -= outdated.weight();
         None
     }
 
     fn keep(&mut self, cursor: Offset, frames: Vec<Arc<Frame>>, head: Offset) -> Option<&Run> {
         let run = Run::new(cursor, frames, head)?;
-        self.joined_bytes += run.joined_bytes();
+        self.bytes += run.weight();
         self.kept.push_back(run);
-        while self.kept.len() > RUNS_MAX
-            || (self.joined_bytes > JOINED_BYTES_MAX && self.kept.len() > 1)
-        {
+        while self.kept.len() > RUNS_MAX || (self.bytes > KEPT_BYTES_MAX && self.kept.len() > 1) {
             if let Some(oldest) = self.kept.pop_front() {
-                self.joined_bytes -= oldest.joined_bytes();
+                self.bytes -= oldest.weight();
             }
         }
         self.kept.back()
@@ -230,7 +224,6 @@ mod tests {
         let one = frame(1, 10);
         let run = Run::new(0, vec![Arc::clone(&one)], 1).expect("a run");
         assert_eq!(run.bytes().as_ptr(), one.ws().as_ptr());
-        assert_eq!(run.joined_bytes(), 0);
         assert!(Run::new(0, Vec::new(), 1).is_none());
     }
 
@@ -245,11 +238,11 @@ mod tests {
             assert_eq!(run.count(), 2);
         }
         assert!(runs.kept.len() <= RUNS_MAX);
-        assert!(runs.joined_bytes <= JOINED_BYTES_MAX);
-        let counted: usize = runs.kept.iter().map(Run::joined_bytes).sum();
-        assert_eq!(counted, runs.joined_bytes);
+        assert!(runs.bytes <= KEPT_BYTES_MAX);
+        let counted: usize = runs.kept.iter().map(Run::weight).sum();
+        assert_eq!(counted, runs.bytes);
         runs.clear();
-        assert_eq!((runs.kept.len(), runs.joined_bytes), (0, 0));
+        assert_eq!((runs.kept.len(), runs.bytes), (0, 0));
     }
 
     #[test]

@@ -39,6 +39,8 @@ use crate::protocol::{CloseCode, close_frame};
 
 const WAKE: Token = Token(usize::MAX);
 const EVENTS: usize = 1_024;
+/// Ticks that a peer has to take its leave after a close frame: two seconds.
+const FAREWELL: u32 = 20;
 /// The buffer that every read of the shard goes through, in bytes.
 const READ_BUFFER: usize = 64 << 10;
 
@@ -284,11 +286,11 @@ impl Shard {
         let Some(connection) = self.connection(key) else {
             return;
         };
-        if connection.is_closing {
+        if connection.is_closing() {
             return;
         }
         let flushed = connection.answer(close_frame(code, reason), now);
-        connection.is_closing = true;
+        connection.closing_at = Some(now);
         let half_closed = connection.stream.shutdown(std::net::Shutdown::Write);
         if flushed != Flushed::Clear || half_closed.is_err() {
             self.broken.push(key);
@@ -296,8 +298,7 @@ impl Shard {
         self.counters.closed();
         tracing::debug!(code = code.as_str(), reason, "a WebSocket is closed");
         // The peer's end is waited for, but not for ever.
-        self.wheel
-            .insert(now + super::wheel::ticks(Duration::from_secs(2)), key);
+        self.wheel.insert(now + FAREWELL, key);
     }
 
     /// Removes what was found broken.

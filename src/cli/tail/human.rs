@@ -73,7 +73,12 @@ fn topic(change: &Change, time_zone: &TimeZone) -> Vec<String> {
     let at = time(&change.at, time_zone);
     let title = clean_line(text(state, "title"));
     let mut lines = match text(state, "status") {
-        "ended" => vec![format!("{at}  The blog has ended. {title}")],
+        "ended" => vec![
+            format!("{at}  The blog has ended. {title}")
+                .trim_end()
+                .to_owned(),
+        ],
+        _ if title.is_empty() => vec![format!("{at}  The blog is live")],
         _ => vec![format!("{at}  The blog: {title}")],
     };
     let points = state["key_points"].as_array().into_iter().flatten();
@@ -268,6 +273,20 @@ mod tests {
             shown,
             "2026-11-24 23:00  The blog has ended. Night one\n  - A\n  - B\n  It goes on at Night two · night-2\n"
         );
+    }
+
+    #[test]
+    fn a_blog_without_a_title_is_told_of_as_well() {
+        for (status, told) in [
+            ("ended", "The blog has ended."),
+            ("live", "The blog is live"),
+        ] {
+            let shown = shown(json!({
+                "offset": 9, "at": "2026-11-24T23:00:00Z", "kind": "topic.updated",
+                "state": {"status": status}
+            }));
+            assert_eq!(shown, format!("2026-11-24 23:00  {told}\n"));
+        }
     }
 
     #[test]

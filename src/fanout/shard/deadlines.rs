@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Shard;
+use super::{FAREWELL, Shard};
 use crate::fanout::connection::Key;
 use crate::fanout::wheel::{TICK, ticks};
 use crate::protocol::{CloseCode, ping_frame};
@@ -75,8 +75,13 @@ impl Shard {
         let now = self.now;
         let options = std::sync::Arc::clone(&self.parts.options);
         let connection = self.connection(key)?;
-        if connection.is_closing {
-            return Some(Verdict::Remove);
+        if let Some(closing_at) = connection.closing_at {
+            let due = closing_at + FAREWELL;
+            return Some(if now >= due {
+                Verdict::Remove
+            } else {
+                Verdict::Wait(due)
+            });
         }
         let mut next = u32::MAX;
         if !connection.has_subscribed {

@@ -25,7 +25,7 @@ impl Shard {
                 }
                 Ok(None) => break,
                 // A connection that is closing is read so that the peer is not reset before it has read why.
-                Ok(Some(_)) if connection.is_closing && buffers < BUFFERS_MAX => buffers += 1,
+                Ok(Some(_)) if connection.is_closing() && buffers < BUFFERS_MAX => buffers += 1,
                 Ok(Some(_)) if buffers >= BUFFERS_MAX => {
                     self.close(key, CloseCode::Misuse, "too many messages");
                     self.broken.push(key);
@@ -70,7 +70,7 @@ impl Shard {
         let Some(connection) = self.connection(key) else {
             return;
         };
-        if connection.is_closing {
+        if connection.is_closing() {
             return;
         }
         if !connection.may_speak(now) {

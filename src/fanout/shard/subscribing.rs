@@ -140,7 +140,7 @@ impl Shard {
         let Some(connection) = self.connection(key) else {
             return;
         };
-        if connection.is_closing {
+        if connection.is_closing() {
             return;
         }
         if !connection.may_read(channel) {

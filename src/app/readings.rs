@@ -1,0 +1,94 @@
+//! Numbers that the parts of a server count for themselves, read at each scrape.
+
+use std::sync::Arc;
+
+use crate::broker::Broker;
+use crate::fanout::{Counters, FanOut};
+use crate::http::Admission;
+use crate::metrics::Reading;
+
+/// A metric: its name without the prefix, its help, and how it is read.
+type Metric = (&'static str, &'static str, Reading);
+
+/// All of them.
+pub(super) fn all(
+    broker: &Arc<Broker>,
+    fanout: &Arc<FanOut>,
+    admission: &Arc<Admission>,
+) -> Vec<Metric> {
+    let (topics, subscribers) = (Arc::clone(broker), Arc::clone(broker));
+    let (connections, readers) = (Arc::clone(admission), Arc::clone(admission));
+    vec![
+        gauge("topics_in_use", "Topics in memory", move || {
+            topics.channel_count() as u64
+        }),
+        gauge(
+            "subscribers",
+            "Subscribers of all topics, on all transports",
+            move || subscribers.reader_count(),
+        ),
+        gauge(
+            "connections",
+            "Open connections of the public listener",
+            move || connections.connections() as u64,
+        ),
+        gauge("readers", "Connections that are readers", move || {
+            readers.readers() as u64
+        }),
+        gauge(
+            "websockets",
+            "Open WebSockets",
+            counted(fanout, |of| of.connections),
+        ),
+        gauge(
+            "laggards",
+            "WebSockets that are behind the head",
+            counted(fanout, |of| of.laggards),
+        ),
+        counter(
+            "deliveries",
+            "Changes handed to subscribers on WebSockets",
+            counted(fanout, |of| of.deliveries),
+        ),
+        counter(
+            "delivered_bytes",
+            "Bytes of changes handed to subscribers on WebSockets",
+            counted(fanout, |of| of.bytes),
+        ),
+        counter(
+            "sends",
+            "Writes that handed them over: fewer than deliveries where changes were joined",
+            counted(fanout, |of| of.sends),
+        ),
+        counter(
+            "websockets_closed",
+            "WebSockets that the server closed with a code of its own",
+            counted(fanout, |of| of.closed),
+        ),
+    ]
+}
+
+fn counted(
+    fanout: &Arc<FanOut>,
+    one: fn(Counters) -> u64,
+) -> impl Fn() -> u64 + Send + Sync + 'static {
+    let fanout = Arc::clone(fanout);
+    move || one(fanout.counters())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+fn gauge(
+    name: &'static str,
+    help: &'static str,
+    read: impl Fn() -> u64 + Send + Sync + 'static,
+) -> Metric {
+    (name, help, Reading::Gauge(Box::new(move || read() as f64)))
+}
+
+fn counter(
+    name: &'static str,
+    help: &'static str,
+    read: impl Fn() -> u64 + Send + Sync + 'static,
+) -> Metric {
+    (name, help, Reading::Counter(Box::new(read)))
+}
