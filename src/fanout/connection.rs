@@ -10,10 +10,11 @@ use bytes::Bytes;
 use mio::net::TcpStream;
 use smallvec::SmallVec;
 
-use super::inbound::Assembly;
+use super::inbound::{Assembly, Received};
 use crate::broker::Channel;
 use crate::keys::{Grant, Right};
 use crate::model::TopicName;
+use crate::protocol::CloseCode;
 
 /// Answers that may wait for a reader that takes nothing.
 const ANSWERS_MAX: usize = 64;
@@ -40,11 +41,11 @@ pub(super) struct Subscription {
 
 /// The tail of a frame that the kernel took in part.
 #[derive(Debug)]
-pub(super) struct Partial {
+struct Partial {
     /// What is left of it.
-    pub rest: Bytes,
+    rest: Bytes,
     /// The topic it is a change of; none for an answer.
-    pub channel: Option<Arc<Channel>>,
+    channel: Option<Arc<Channel>>,
 }
 
 /// How far a write went.
@@ -69,6 +70,16 @@ pub(super) enum Flushed {
     Gone,
 }
 
+/// What a connection has begun and not finished.
+#[derive(Debug, Default)]
+struct HalfDone {
+    partial: Option<Partial>,
+    answers: Vec<Bytes>,
+    assembly: Assembly,
+    /// Topics asked for that are being looked up.
+    resolving: Vec<TopicName>,
+}
+
 /// A connection.
 pub(super) struct Connection {
     pub stream: TcpStream,
@@ -76,11 +87,8 @@ pub(super) struct Connection {
     /// Most readers follow one topic: that costs no allocation.
     pub subscriptions: SmallVec<[Subscription; 2]>,
     pub grant: Option<Arc<Grant>>,
-    pub partial: Option<Partial>,
-    pub answers: Vec<Bytes>,
-    pub assembly: Option<Box<Assembly>>,
-    /// Topics asked for that are being looked up.
-    pub resolving: Vec<TopicName>,
+    /// None for nearly all at nearly all times, which keeps the shard's memory of many readers in its cache.
+    half_done: Option<Box<HalfDone>>,
     /// Tick at which the kernel had no room, for as long as it hasn't.
     pub blocked_at: Option<u32>,
     pub opened_at: u32,
@@ -124,10 +132,7 @@ impl Connection {
             generation,
             subscriptions: SmallVec::new(),
             grant,
-            partial: None,
-            answers: Vec::new(),
-            assembly: None,
-            resolving: Vec::new(),
+            half_done: None,
             blocked_at: None,
             opened_at: now,
             pinged_at: now,
@@ -196,54 +201,154 @@ impl Connection {
         if self.is_closing() {
             return Flushed::Clear;
         }
-        if self.answers.len() >= ANSWERS_MAX {
+        if self.blocked_at.is_none() {
+            // Nothing is left over then.
+            return self.write_or_keep(
+                Partial {
+                    rest: frame,
+                    channel: None,
+                },
+                now,
+            );
+        }
+        let half_done = self.half_done();
+        if half_done.answers.len() >= ANSWERS_MAX {
             return Flushed::Gone;
         }
-        self.answers.push(frame);
-        if self.blocked_at.is_some() {
-            return Flushed::Blocked;
+        half_done.answers.push(frame);
+        Flushed::Blocked
+    }
+
+    /// Takes note that the kernel had no room for the rest of a change, if a frame was cut, or for a next one.
+    pub(super) fn block(&mut self, rest: Option<Bytes>, channel: &Arc<Channel>, now: u32) {
+        self.blocked_at = Some(now);
+        if let Some(rest) = rest {
+            self.half_done().partial = Some(Partial {
+                rest,
+                channel: Some(Arc::clone(channel)),
+            });
         }
-        self.flush(now)
+    }
+
+    /// The topic of the change that was cut in the middle.
+    pub(super) fn cut_change(&self) -> Option<&Arc<Channel>> {
+        self.half_done.as_ref()?.partial.as_ref()?.channel.as_ref()
     }
 
     /// Writes what is left over.
     pub(super) fn flush(&mut self, now: u32) -> Flushed {
-        let mut blocked_at = self.blocked_at.take();
         while let Some(partial) = self.next_left_over() {
-            match self.send(&partial.rest) {
-                Sent::Whole => blocked_at = None,
-                Sent::Part(count) => {
-                    // Progress starts the patience anew.
-                    self.blocked_at = if count > 0 {
-                        Some(now)
-                    } else {
-                        blocked_at.or(Some(now))
-                    };
-                    self.partial = Some(Partial {
-                        rest: partial.rest.slice(count..),
-                        channel: partial.channel,
-                    });
-                    return Flushed::Blocked;
-                }
-                Sent::Gone => return Flushed::Gone,
+            match self.write_or_keep(partial, now) {
+                Flushed::Clear => {}
+                other => return other,
             }
         }
+        self.blocked_at = None;
+        self.tidy();
         Flushed::Clear
     }
 
+    fn write_or_keep(&mut self, partial: Partial, now: u32) -> Flushed {
+        match self.send(&partial.rest) {
+            Sent::Whole => {
+                self.blocked_at = None;
+                Flushed::Clear
+            }
+            Sent::Part(count) => {
+                // Progress starts the patience anew.
+                if count > 0 || self.blocked_at.is_none() {
+                    self.blocked_at = Some(now);
+                }
+                self.half_done().partial = Some(Partial {
+                    rest: partial.rest.slice(count..),
+                    channel: partial.channel,
+                });
+                Flushed::Blocked
+            }
+            Sent::Gone => Flushed::Gone,
+        }
+    }
+
     fn next_left_over(&mut self) -> Option<Partial> {
-        if let Some(partial) = self.partial.take() {
+        let half_done = self.half_done.as_mut()?;
+        if let Some(partial) = half_done.partial.take() {
             return Some(partial);
         }
-        if self.answers.is_empty() {
-            // What a burst of answers needed is given back.
-            self.answers = Vec::new();
+        if half_done.answers.is_empty() {
             return None;
         }
         Some(Partial {
-            rest: self.answers.remove(0),
+            rest: half_done.answers.remove(0),
             channel: None,
         })
+    }
+
+    /// Takes bytes of the reader in, and appends the messages they complete to `received`.
+    ///
+    /// # Errors
+    /// The code to close with.
+    pub(super) fn assemble(
+        &mut self,
+        bytes: &[u8],
+        message_bytes_max: usize,
+        received: &mut Vec<Received>,
+    ) -> Result<(), CloseCode> {
+        let mut assembly = match &mut self.half_done {
+            Some(half_done) => std::mem::take(&mut half_done.assembly),
+            None => Assembly::default(),
+        };
+        let outcome = assembly.read(bytes, message_bytes_max, received);
+        if !assembly.is_empty() {
+            self.half_done().assembly = assembly;
+        }
+        self.tidy();
+        outcome
+    }
+
+    /// Topics asked for that are being looked up.
+    pub(super) fn resolving(&self) -> &[TopicName] {
+        self.half_done
+            .as_ref()
+            .map_or(&[], |half_done| &half_done.resolving)
+    }
+
+    /// Takes note that a topic is being looked up for it.
+    pub(super) fn ask(&mut self, topic: TopicName) {
+        self.half_done().resolving.push(topic);
+    }
+
+    /// Whether a topic was being looked up for it. It is not any more.
+    pub(super) fn stop_asking(&mut self, topic: &TopicName) -> bool {
+        let Some(place) = self.resolving().iter().position(|name| name == topic) else {
+            return false;
+        };
+        self.half_done().resolving.swap_remove(place);
+        self.tidy();
+        true
+    }
+
+    /// Takes back whatever is being looked up for it.
+    pub(super) fn stop_asking_all(&mut self) -> Vec<TopicName> {
+        let topics = match &mut self.half_done {
+            Some(half_done) => std::mem::take(&mut half_done.resolving),
+            None => Vec::new(),
+        };
+        self.tidy();
+        topics
+    }
+
+    fn half_done(&mut self) -> &mut HalfDone {
+        self.half_done.get_or_insert_default()
+    }
+
+    /// Gives the memory back where nothing is half done.
+    fn tidy(&mut self) {
+        self.half_done.take_if(|half_done| {
+            half_done.partial.is_none()
+                && half_done.answers.is_empty()
+                && half_done.assembly.is_empty()
+                && half_done.resolving.is_empty()
+        });
     }
 
     /// Reads into `buffer`: the count, 0 at the end of the stream, none where nothing waits.

@@ -51,11 +51,7 @@ impl Shard {
         let Some(connection) = self.connection(key) else {
             return;
         };
-        let mut assembly = connection.assembly.take().unwrap_or_default();
-        let outcome = assembly.read(bytes, limit, &mut received);
-        if !assembly.is_empty() {
-            connection.assembly = Some(assembly);
-        }
+        let outcome = connection.assemble(bytes, limit, &mut received);
         for message in received.drain(..) {
             self.on_message(key, message);
         }

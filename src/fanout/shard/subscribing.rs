@@ -21,7 +21,7 @@ impl Shard {
         let Some(connection) = self.connection(key) else {
             return;
         };
-        if connection.subscriptions.len() + connection.resolving.len() >= limit {
+        if connection.subscriptions.len() + connection.resolving().len() >= limit {
             let message = format!("a connection follows {limit} topics at most");
             return self.refuse(key, Code::LimitReached, &message, &topic);
         }
@@ -33,7 +33,7 @@ impl Shard {
             return self.enter(key, &channel, &after);
         }
         if let Some(connection) = self.connection(key) {
-            connection.resolving.push(topic.clone());
+            connection.ask(topic.clone());
         }
         let asked = self.resolving.entry(topic.clone()).or_default();
         asked.push((key, after));
@@ -70,13 +70,8 @@ impl Shard {
 
     /// Whether it has not taken the question back meanwhile; it is answered now.
     fn still_asks(&mut self, key: Key, topic: &TopicName) -> bool {
-        let Some(connection) = self.connection(key) else {
-            return false;
-        };
-        let asked = connection.resolving.iter().position(|name| name == topic);
-        asked
-            .map(|asked| connection.resolving.swap_remove(asked))
-            .is_some()
+        self.connection(key)
+            .is_some_and(|connection| connection.stop_asking(topic))
     }
 
     fn enter(&mut self, key: Key, channel: &Arc<Channel>, after: &After) {
@@ -96,7 +91,7 @@ impl Shard {
     /// before the reader is told that it is false.
     fn ask_start(&mut self, key: Key, channel: &Arc<Channel>, after: After) {
         if let Some(connection) = self.connection(key) {
-            connection.resolving.push(channel.name().clone());
+            connection.ask(channel.name().clone());
         }
         let (broker, inbox) = (Arc::clone(&self.parts.broker), Arc::clone(&self.inbox));
         let channel = Arc::clone(channel);
@@ -230,8 +225,7 @@ impl Shard {
         let Some(connection) = self.connection(key) else {
             return false;
         };
-        if let Some(asked) = connection.resolving.iter().position(|name| name == topic) {
-            connection.resolving.swap_remove(asked);
+        if connection.stop_asking(topic) {
             if let Some(asked) = self.resolving.get_mut(topic) {
                 asked.retain(|(who, _)| *who != key);
                 // The look-up goes on and finds nobody, or whoever asks meanwhile.
@@ -267,7 +261,7 @@ impl Shard {
             return;
         };
         let subscriptions = std::mem::take(&mut connection.subscriptions);
-        let resolving = std::mem::take(&mut connection.resolving);
+        let resolving = connection.stop_asking_all();
         for topic in resolving {
             if let Some(asked) = self.resolving.get_mut(&topic) {
                 asked.retain(|(who, _)| *who != key);

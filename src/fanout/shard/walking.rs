@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::Shard;
 use crate::broker::Channel;
-use crate::fanout::connection::{Connection, Flushed, Key, Partial, Sent};
+use crate::fanout::connection::{Connection, Flushed, Key, Sent};
 use crate::fanout::counters::Tally;
 use crate::fanout::runs::{Behind, Run};
 use crate::fanout::topic::Member;
@@ -225,9 +225,7 @@ impl Shard {
             .iter()
             .filter(|(_, connection)| {
                 connection
-                    .partial
-                    .as_ref()
-                    .and_then(|partial| partial.channel.as_ref())
+                    .cut_change()
                     .is_some_and(|of| Arc::ptr_eq(of, channel))
             })
             .filter_map(|(index, connection)| {
@@ -318,11 +316,7 @@ pub(super) fn deliver(
             let before = member.cursor;
             let (cursor, rest) = run.cut(sent);
             member.cursor = cursor;
-            connection.blocked_at = Some(now);
-            connection.partial = rest.map(|rest| Partial {
-                rest,
-                channel: Some(Arc::clone(channel)),
-            });
+            connection.block(rest, channel, now);
             tally.sent(cursor - before, sent as u64);
             Delivery::Blocked
         }
