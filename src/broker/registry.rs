@@ -117,6 +117,23 @@ impl Broker {
         let mut head = channel.watch_taken();
         // The sender lives in the channel, which we hold.
         let _ = head.wait_for(|taken| *taken >= offset).await;
+        self.release_older(channel).await;
+    }
+
+    /// As [`Broker::settle`], for a retraction that was stored by another request: that one may still be waiting, and an
+    /// acknowledgement means the same whoever gets it first.
+    pub(super) async fn settle_again(&self, channel: &Arc<Channel>, offset: u64) {
+        // A channel that is older than the change gets it by the feed. One that is younger was made from what the store
+        // had after it: the feed may not bring it any more.
+        if channel.head() < offset {
+            self.settle(channel, offset).await;
+        } else {
+            self.release_older(channel).await;
+        }
+    }
+
+    /// Waits until every outlet has let go of older bytes.
+    async fn release_older(&self, channel: &Arc<Channel>) {
         let (guard, mut released) = mpsc::channel(1);
         let ticket = Ticket { _guard: guard };
         for outlet in self.outlets() {

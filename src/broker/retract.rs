@@ -52,13 +52,17 @@ impl Broker {
             let stored = self.stored_entry(topic, id).await?;
             let step = match &stored.state {
                 EntryState::Retracted { last, change, .. } if idempotency.is_none() => {
+                    self.settle_again(&channel, *last).await;
                     return Ok(Retracted {
                         tombstone: read::tombstone_of_change(change)?,
                         position: Some(channel.epoch().at(*last)),
                         replayed: false,
                     });
                 }
-                EntryState::Retracted { .. } => keep(Some(id), stored.revision),
+                EntryState::Retracted { last, .. } => {
+                    self.settle_again(&channel, *last).await;
+                    keep(Some(id), stored.revision)
+                }
                 EntryState::Held { .. } => Step::DropHeld {
                     id: id.clone(),
                     expect: if_match,
@@ -110,6 +114,9 @@ impl Broker {
                 replayed: appended.replayed,
             });
         };
+        if appended.replayed {
+            self.settle_again(channel, offset).await;
+        }
         let change = self.change_at(channel.name(), offset).await?;
         Ok(Retracted {
             tombstone: read::tombstone_of_change(&change)?,

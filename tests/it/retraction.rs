@@ -198,3 +198,28 @@ async fn a_dropped_embargo_leaves_no_byte_either() {
     retract(&server, "h").await;
     until_gone(server.folder.path(), CANARY).await;
 }
+
+/// Tools repeat a request while the first is under way: whoever is answered first, the body is gone by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retraction_that_is_asked_for_five_times_at_once_is_gone_at_each_answer() {
+    let server = Server::start().await;
+    server.publish("t", "first").await;
+    for round in 0..10 {
+        let (id, canary) = (format!("e{round}"), format!("{CANARY}{round}x"));
+        let entry = json!({"id": id, "body": {"text": canary}});
+        server.publish_entry("t", entry).await;
+        let path = format!("/v1/topics/t/entries/{id}");
+        let asked = (0..5).map(|_| async {
+            server
+                .desk("DELETE", &path)
+                .header("idempotency-key", &format!("take-back-{round}"))
+                .json(&json!({}))
+                .expect(200)
+                .await;
+            let replay = server.get("/v1/topics/t/changes?after=start&limit=1000");
+            let text = replay.send().await.text();
+            assert!(!text.contains(&canary), "{text}");
+        });
+        futures_util::future::join_all(asked).await;
+    }
+}
