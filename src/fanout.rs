@@ -16,7 +16,6 @@ mod wheel;
 
 use std::io;
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -90,7 +89,6 @@ impl Default for FanOutOptions {
 /// All shards of one node.
 pub struct FanOut {
     shards: Vec<ShardHandle>,
-    drains: AtomicBool,
 }
 
 struct ShardHandle {
@@ -134,10 +132,7 @@ impl FanOut {
                 })
             })
             .collect::<io::Result<Vec<_>>>()?;
-        Ok(Self {
-            shards,
-            drains: AtomicBool::new(false),
-        })
+        Ok(Self { shards })
     }
 
     /// What the broker tells of moved heads and retractions.
@@ -185,7 +180,6 @@ impl FanOut {
     /// # Cancel safety
     /// Dropping it does not stop the drain.
     pub async fn drain(&self, window: Duration) {
-        self.drains.store(true, Ordering::Relaxed);
         for shard in &self.shards {
             shard.inbox.post(Command::Drain { window });
         }

@@ -210,6 +210,15 @@ impl Report {
     }
 }
 
+/// A count as a number for rates.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "rates are shown with a few digits"
+)]
+pub fn as_f64(count: u64) -> f64 {
+    count as f64
+}
+
 /// A number as people read it: thousands apart, few digits behind the point.
 pub fn number(value: f64) -> String {
     let digits = match value.abs() {
@@ -217,6 +226,11 @@ pub fn number(value: f64) -> String {
         size if size >= 1.0 => 2,
         _ => 4,
     };
+    grouped(value, digits)
+}
+
+/// A number with so many digits behind the point, and its thousands apart.
+pub fn grouped(value: f64, digits: usize) -> String {
     let text = format!("{value:.digits$}");
     let (whole, rest) = text
         .split_once('.')

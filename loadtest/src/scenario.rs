@@ -18,8 +18,9 @@ use crate::proc::{Process, Usage};
 use crate::progress::Progress;
 use crate::publisher::{Publisher, Stretch};
 use crate::reader::{Begin, Order, Plan, Pulse, Wire};
+use crate::report::as_f64;
 
-pub use part::{Part, as_f64, memory};
+pub use part::{Part, memory};
 
 /// The readers.
 #[derive(Debug, Clone, Args, Serialize)]

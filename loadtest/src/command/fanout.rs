@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::args::{self, Broker, Content};
 use crate::reader::Begin;
-use crate::report::Report;
-use crate::scenario::{self, Part, Readers, Scenario, as_f64};
+use crate::report::{Report, as_f64};
+use crate::scenario::{self, Part, Readers, Scenario};
 
 /// How long the server rests between connecting and the reading of its memory.
 const SETTLE: Duration = Duration::from_secs(1);

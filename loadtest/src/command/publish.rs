@@ -17,7 +17,7 @@ use crate::http::{Connection, Placed, Target};
 use crate::latency::Latency;
 use crate::proc::Process;
 use crate::progress::Progress;
-use crate::report::Report;
+use crate::report::{Report, as_f64};
 
 /// How often one entry is tried before its outcome is given up.
 const TRIES_MAX: u32 = 8;
@@ -276,14 +276,6 @@ fn judge(topic: &str, placed: &[&Placed], head: &Placed) -> Vec<String> {
         ));
     }
     failures
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "rates are shown with a few digits"
-)]
-fn as_f64(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

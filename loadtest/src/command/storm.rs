@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::args::{Broker, Content};
 use crate::clock::now_micros;
 use crate::reader::{Begin, Order};
-use crate::report::Report;
-use crate::scenario::{Readers, Scenario, as_f64};
+use crate::report::{Report, as_f64};
+use crate::scenario::{Readers, Scenario};
 
 /// `loadtest storm`.
 #[derive(Debug, Clone, Args, Serialize)]

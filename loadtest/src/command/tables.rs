@@ -8,6 +8,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
 
+use crate::report;
+
 const BEGIN: &str = "<!-- tables: begin -->";
 const END: &str = "<!-- tables: end -->";
 
@@ -192,21 +194,7 @@ fn number(value: &Value, digits: usize) -> String {
         return value.as_str().unwrap_or("–").to_owned();
     };
     let digits = if value.fract() == 0.0 { 0 } else { digits };
-    let plain = format!("{value:.digits$}");
-    let (whole, fraction) = plain.split_once('.').unwrap_or((&plain, ""));
-    let mut grouped = String::new();
-    for (place, digit) in whole.chars().enumerate() {
-        let left = whole.len() - place;
-        if place > 0 && left.is_multiple_of(3) && !grouped.ends_with('-') {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    if fraction.is_empty() {
-        grouped
-    } else {
-        format!("{grouped}.{fraction}")
-    }
+    report::grouped(value, digits)
 }
 
 #[cfg(test)]

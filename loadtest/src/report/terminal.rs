@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Report, duration, number};
+use super::{Report, as_f64, duration, number};
 
 /// Writes the summary to stdout.
 ///
@@ -56,7 +56,7 @@ fn summary(report: &Report) -> String {
                 duration(one.p99_us),
                 duration(one.p999_us),
                 duration(one.max_us),
-                number(as_number(one.count)),
+                number(as_f64(one.count)),
             ));
         }
     }
@@ -74,14 +74,6 @@ fn summary(report: &Report) -> String {
     }
     lines.push(String::new());
     lines.join("\n")
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts are shown whole up to 2^53"
-)]
-fn as_number(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

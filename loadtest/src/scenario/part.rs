@@ -6,7 +6,7 @@ use crate::latency::Latency;
 use crate::proc::Usage;
 use crate::publisher::Stretch;
 use crate::reader::Tally;
-use crate::report::Report;
+use crate::report::{Report, as_f64};
 
 /// A stretch of a run, with what readers gathered and what it cost.
 #[derive(Debug)]
@@ -221,15 +221,6 @@ impl Part {
             .unwrap_or(0);
         as_f64(last.saturating_sub(self.start_us)) / 1e6
     }
-}
-
-/// A count as a number for rates.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "rates are shown with a few digits"
-)]
-pub fn as_f64(count: u64) -> f64 {
-    count as f64
 }
 
 /// Notes the memory of a connected reader, from two readings of the server's counters.

@@ -1,5 +1,6 @@
 //! What the clock asks for: pings, patience that has run out, revoked keys, presence, the drain.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{FAREWELL, Shard};
@@ -73,7 +74,7 @@ impl Shard {
     /// None where the connection is gone.
     fn verdict(&mut self, key: Key) -> Option<Verdict> {
         let now = self.now;
-        let options = std::sync::Arc::clone(&self.parts.options);
+        let options = Arc::clone(&self.parts.options);
         let connection = self.connection(key)?;
         if let Some(closing_at) = connection.closing_at {
             let due = closing_at + FAREWELL;
@@ -127,7 +128,7 @@ impl Shard {
 
     /// Closes those whose key was revoked.
     fn check_keys(&mut self) {
-        let keys = std::sync::Arc::clone(&self.parts.keys);
+        let keys = Arc::clone(&self.parts.keys);
         let revoked: Vec<_> = self
             .granted
             .iter()
