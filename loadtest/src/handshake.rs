@@ -1,5 +1,7 @@
 //! The opening handshake of a reader (RFC 6455, section 4.1), with the sample key of the RFC: it need not be secret.
 
+use std::fmt;
+
 use memchr::memmem;
 
 /// The key of section 1.3 of the RFC, and the answer that belongs to it.
@@ -19,13 +21,19 @@ pub enum After<'a> {
     Position(&'a str, u64),
 }
 
+impl fmt::Display for After<'_> {
+    /// As the query parameter, behind another one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Head => Ok(()),
+            Self::Start => f.write_str("&after=start"),
+            Self::Position(epoch, offset) => write!(f, "&after={epoch}-{offset}"),
+        }
+    }
+}
+
 /// The request.
 pub fn request(authority: &str, topic: &str, after: After<'_>) -> String {
-    let after = match after {
-        After::Head => String::new(),
-        After::Start => "&after=start".to_owned(),
-        After::Position(epoch, offset) => format!("&after={epoch}-{offset}"),
-    };
     format!(
         "GET /v1/ws?topic={topic}{after} HTTP/1.1\r\nHost: {authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Protocol: tenbells.v1\r\n\r\n"

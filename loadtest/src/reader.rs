@@ -43,6 +43,10 @@ pub struct Plan {
 pub enum Wire {
     /// The broker's WebSocket.
     WebSocket,
+    /// Its event stream.
+    EventStream,
+    /// Catch-up pages, one after the other, for which the broker waits.
+    LongPoll,
     /// Frames on a bare TCP connection, from offset 1: the bare send loop.
     Plain,
 }
@@ -125,6 +129,8 @@ pub struct Pulse {
     pub violations: u64,
     /// Readers behind the target.
     pub behind: u64,
+    /// Pings, comments and empty pages since the start: what a quiet reader is told.
+    pub heartbeats: u64,
     /// Longest delivery of the last moments, in microseconds.
     pub slowest_us: u64,
 }
@@ -139,6 +145,7 @@ impl Pulse {
         self.bytes += other.bytes;
         self.violations += other.violations;
         self.behind += other.behind;
+        self.heartbeats += other.heartbeats;
         self.slowest_us = self.slowest_us.max(other.slowest_us);
     }
 

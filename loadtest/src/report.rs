@@ -23,6 +23,8 @@ pub use terminal::print;
 pub struct Report {
     /// The command, as it was typed.
     pub command: &'static str,
+    /// How readers read; none where there are none, or only those of the bare loop.
+    pub transport: Option<&'static str>,
     /// Its settings.
     pub settings: Value,
     /// Where it ran.
@@ -103,6 +105,7 @@ impl Report {
     pub fn new(command: &'static str, settings: &impl Serialize) -> Self {
         Self {
             command,
+            transport: None,
             settings: serde_json::to_value(settings).unwrap_or_default(),
             machine: Machine::look(),
             started_at: jiff::Timestamp::now().to_string(),
@@ -111,6 +114,21 @@ impl Report {
             distributions: Vec::new(),
             series: Vec::new(),
             failures: Vec::new(),
+        }
+    }
+
+    /// The same report, of readers over `transport`.
+    #[must_use]
+    pub fn over(mut self, transport: &'static str) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// What was run, for headings: the command, and how readers read.
+    pub fn title(&self) -> String {
+        match self.transport {
+            Some(transport) => format!("loadtest {}, by {transport}", self.command),
+            None => format!("loadtest {}", self.command),
         }
     }
 

@@ -3,14 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use serde::Serialize;
 
 use crate::args::{self, Broker, Content};
 use crate::reader::{Begin, Order};
 use crate::report::Report;
-use crate::scenario::{Readers, Scenario};
+use crate::scenario::{Readers, Scenario, Transport};
 
 /// Receive buffer of a stalled reader, in bytes: it is full after a few changes.
 const STALLED_BUFFER_BYTES: u32 = 4_096;
@@ -40,8 +40,11 @@ pub struct SlowArgs {
 /// # Errors
 /// When the run could not be done; what readers found wrong is in the report.
 pub async fn run(args: &SlowArgs) -> Result<Report> {
+    if args.readers.transport == Transport::Poll {
+        bail!("a long poll can't stall: its reader only asks later. Use --transport ws or sse");
+    }
     let start = Instant::now();
-    let mut report = Report::new("slow", args);
+    let mut report = Report::new("slow", args).over(args.readers.transport.name());
     let (healthy, stalled) = (u64::from(args.readers.readers), u64::from(args.stalled));
     let all = Readers {
         readers: args.readers.readers.saturating_add(args.stalled),

@@ -1,5 +1,7 @@
 //! A room of readers against a small server of the test's own, which plants the faults that must be found.
 
+mod over_http;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
@@ -53,10 +55,14 @@ fn serve(readers: usize, bytes: Vec<Vec<u8>>, piece: usize) -> SocketAddr {
 
 /// What `readers` readers gather once `deliveries` changes have come.
 fn gather(server: SocketAddr, readers: u64, deliveries: u64) -> Tally {
+    gather_over(Wire::WebSocket, server, readers, deliveries)
+}
+
+fn gather_over(wire: Wire, server: SocketAddr, readers: u64, deliveries: u64) -> Tally {
     let plan = Plan {
         server,
         authority: server.to_string(),
-        wire: Wire::WebSocket,
+        wire,
         topics: vec!["t".to_owned()],
         run: "r".to_owned(),
         threads: 1,
