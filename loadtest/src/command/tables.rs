@@ -126,7 +126,10 @@ fn run_tables(text: &mut String, run: &Run) -> Result<()> {
     } else {
         "FAILED"
     };
-    writeln!(text, "### {}: `{command}`, {outcome}\n", run.name)?;
+    let by = report["transport"]
+        .as_str()
+        .map_or_else(String::new, |transport| format!(" by {transport}"));
+    writeln!(text, "### {}: `{command}`{by}, {outcome}\n", run.name)?;
     if let Some(figures) = report["figures"].as_object().filter(|all| !all.is_empty()) {
         text.push_str("| figure | |\n|---|--:|\n");
         for (key, value) in figures {
@@ -224,7 +227,7 @@ mod tests {
             "figures": {"ratio_min": 1.01, "ratio_median": 1.02, "ratio_max": 1.031},
         });
         let burst = json!({
-            "command": "burst", "passed": false, "machine": {"cores": 2}, "settings": {},
+            "command": "burst", "transport": "event stream", "passed": false, "machine": {"cores": 2}, "settings": {},
             "figures": {"deliveries": 5_000},
             "distributions": {"a": {"label": "publish to delivery", "p50_us": 1_500, "count": 7}},
         });
@@ -248,7 +251,10 @@ mod tests {
             text.contains("| a | 10,000 | 1 | 3 | – / – / – | – / – / – | 1.01 / 1.02 / 1.03 |"),
             "{text}"
         );
-        assert!(text.contains("### b: `burst`, FAILED"), "{text}");
+        assert!(
+            text.contains("### b: `burst` by event stream, FAILED"),
+            "{text}"
+        );
         assert!(text.contains("| publish to delivery | 1.50 |"), "{text}");
         assert_eq!(text.matches("Machine: ").count(), 1, "{text}");
         std::fs::write(&document, "no marks").expect("written");
