@@ -7,6 +7,7 @@ mod args;
 mod check;
 mod clock;
 mod command;
+mod cores;
 mod crew;
 mod frame;
 mod handshake;
