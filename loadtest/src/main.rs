@@ -8,6 +8,7 @@ mod check;
 mod chunked;
 mod clock;
 mod command;
+mod cores;
 mod crew;
 mod event;
 mod exchange;

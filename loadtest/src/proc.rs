@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::cores;
+
 /// A process whose cost is measured.
 #[derive(Debug, Clone)]
 pub struct Process {
@@ -112,7 +114,9 @@ fn ksoftirqd() -> Vec<u32> {
     processes()
         .filter(|pid| {
             fs::read_to_string(format!("/proc/{pid}/comm"))
-                .is_ok_and(|name| name.starts_with("ksoftirqd/"))
+                .ok()
+                .and_then(|name| name.trim().strip_prefix("ksoftirqd/")?.parse().ok())
+                .is_some_and(|core| !cores::receives(core))
         })
         .collect()
 }
