@@ -5,6 +5,7 @@ mod caching;
 mod corpus;
 mod crash;
 mod desk;
+mod desks;
 mod drain;
 mod embargo;
 mod errors;
