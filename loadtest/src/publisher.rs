@@ -82,6 +82,13 @@ impl Publisher {
         }
     }
 
+    /// A publisher to a topic of the same run that nobody reads.
+    pub fn beside(&self, name: &str, writer: Writer) -> Self {
+        let topic = format!("lt-{}-{name}", self.run);
+        let run = format!("{}-{name}", self.run);
+        Self::new(Arc::clone(&self.target), vec![topic], run, writer)
+    }
+
     /// Makes every topic with a first entry.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! `ratio`: what a broker costs over the bare send loop, in alternating rounds of one run: the number that the
 //! engine is judged by, because it does not depend on the machine's mood.
 
+mod turns;
+
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -10,8 +12,8 @@ use clap::Args;
 use serde::Serialize;
 use tokio::process::{Child, Command};
 
+use self::turns::Turns;
 use super::bare::{self, BareArgs};
-use super::fanout::{self, FanoutArgs};
 use crate::args::{self, Broker, Content};
 use crate::cores::{self, Steering};
 use crate::http::{Connection, Target};
@@ -38,7 +40,7 @@ pub struct RatioArgs {
     /// Entries a second
     #[arg(long, default_value_t = 10.0, value_parser = args::rate)]
     rate: f64,
-    /// Seconds of publishing in each round
+    /// Seconds of publishing in each round: to readers, as long to nobody, and as long by the bare sender
     #[arg(long, default_value = "10", value_parser = args::seconds)]
     seconds: Duration,
     /// Core for the receiving half and the readers; broker and bare sender get the others. Takes root and taskset
@@ -61,9 +63,9 @@ pub async fn run(args: &RatioArgs) -> Result<Report> {
     let mut rounds = Vec::new();
     for round in 1..=args.rounds {
         let broker = broker_round(args, steering.as_ref(), round).await?;
-        let bare = bare::measure(&bare_args(args, &broker)?, steering.as_ref()).await?;
+        let bare = bare::measure(&bare_args(args, &broker.part)?, steering.as_ref()).await?;
         rounds.push(Round::of(&broker, &bare)?);
-        for (name, part) in [("broker", &broker), ("bare", &bare)] {
+        for (name, part) in [("broker", &broker.part), ("bare", &bare)] {
             part.fail(&mut report, &format!("round {round}, {name}: "));
             report.distribution(
                 format!("{name}_delivery_us_{round}"),
@@ -88,6 +90,10 @@ type RoundFigure = (&'static str, &'static str, fn(&Round) -> f64, &'static str)
 /// What a round of both came to.
 struct Round {
     broker_us: f64,
+    /// CPU of one publish that nobody reads, in microseconds.
+    publish_us: f64,
+    /// CPU of a delivery without that of the publishes.
+    net_us: f64,
     bare_us: f64,
     /// Median time from the moment at which a message was due to its last reader, in milliseconds.
     broker_last_ms: f64,
@@ -95,10 +101,12 @@ struct Round {
 }
 
 impl Round {
-    fn of(broker: &Part, bare: &Part) -> Result<Self> {
-        let (Some(broker_us), Some(bare_us)) =
-            (broker.cpu_per_delivery_us(), bare.cpu_per_delivery_us())
-        else {
+    fn of(broker: &Turns, bare: &Part) -> Result<Self> {
+        let (Some(broker_us), Some(net_us), Some(bare_us)) = (
+            broker.part.cpu_per_delivery_us(),
+            broker.net_per_delivery_us(),
+            bare.cpu_per_delivery_us(),
+        ) else {
             bail!("no CPU was measured");
         };
         let last_ms = |part: &Part| as_f64(part.last_reader().percentile(50.0)) / 1e3;
@@ -110,18 +118,32 @@ impl Round {
         }
         Ok(Self {
             broker_us,
+            publish_us: broker.publish_us,
+            net_us,
             bare_us,
-            broker_last_ms: last_ms(broker),
+            broker_last_ms: last_ms(&broker.part),
             bare_last_ms,
         })
     }
 
     fn report(rounds: &[Self], report: &mut Report) {
-        let figures: [RoundFigure; 6] = [
+        let figures: [RoundFigure; 9] = [
             (
                 "broker_cpu_per_delivery_us",
                 "broker CPU of a delivery",
                 |round| round.broker_us,
+                "µs",
+            ),
+            (
+                "publish_cpu_us",
+                "broker CPU of a publish that nobody reads",
+                |round| round.publish_us,
+                "µs",
+            ),
+            (
+                "broker_net_cpu_per_delivery_us",
+                "broker CPU of a delivery, without the publishes",
+                |round| round.net_us,
                 "µs",
             ),
             (
@@ -134,6 +156,12 @@ impl Round {
                 "ratio",
                 "broker over bare",
                 |round| round.broker_us / round.bare_us,
+                "×",
+            ),
+            (
+                "ratio_net",
+                "broker over bare, without the publishes",
+                |round| round.net_us / round.bare_us,
                 "×",
             ),
             (
@@ -161,25 +189,17 @@ impl Round {
     }
 }
 
-async fn broker_round(args: &RatioArgs, steering: Option<&Steering>, round: u32) -> Result<Part> {
+async fn broker_round(args: &RatioArgs, steering: Option<&Steering>, round: u32) -> Result<Turns> {
     let folder = std::env::temp_dir().join(format!("loadtest-{}-{round}", std::process::id()));
     let outcome = async {
         let (mut child, broker) = start_broker(args, steering, &folder).await?;
-        let fanout = FanoutArgs {
-            broker,
-            readers: args.readers.clone(),
-            rate: args.rate,
-            seconds: args.seconds,
-            content: args.content.clone(),
-        };
-        let mut aside = Report::new("fanout", args);
-        let part = fanout::measure(&fanout, &mut aside).await;
+        let mut aside = Report::new("ratio", args);
+        let pace = (args.rate, args.seconds);
+        let turns = turns::take(&broker, &args.readers, &args.content, pace, &mut aside).await;
         child.kill().await.context("can't stop the broker")?;
-        let mut part = part?;
-        for failure in aside.failures {
-            part.stretch.refused.push(failure);
-        }
-        Ok(part)
+        let mut turns = turns?;
+        turns.part.stretch.refused.extend(aside.failures);
+        Ok(turns)
     }
     .await;
     // What is left in the temporary folder does no harm.

@@ -1,6 +1,8 @@
 //! `tables`: reports of earlier runs as Markdown tables, written between two marks of a document. So a document of
 //! figures is made anew by the machine that measured them, and nobody copies numbers.
 
+mod ratios;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -79,46 +81,14 @@ fn tables(runs: &[Run]) -> Result<String> {
         .iter()
         .partition(|run| run.report["command"] == "ratio");
     if !ratios.is_empty() {
-        ratio_table(&mut text, &ratios)?;
+        ratios::table(&mut text, &ratios)?;
+        ratios::by_readers(&mut text, &ratios)?;
     }
     for run in others {
         run_tables(&mut text, run)?;
     }
     machines(&mut text, runs)?;
     Ok(text)
-}
-
-fn ratio_table(text: &mut String, runs: &[&Run]) -> Result<()> {
-    text.push_str(
-        "### CPU of a delivery over the bare send loop\n\n\
-         Each: minimum / median / maximum of the rounds.\n\n\
-         Broker and bare sender have alternating rounds of one run. The last column is the time \
-         from the moment at which a message was due to its last reader, over the same of the bare loop, \
-         medians of each round: a publish, its commit and its answer are in it.\n\n\
-         | run | readers | shards | broker, µs | bare loop, µs | ratio | to last reader, ratio |\n\
-         |---|--:|--:|--:|--:|--:|--:|\n",
-    );
-    for run in runs {
-        let (report, settings) = (&run.report, &run.report["settings"]);
-        let three = |key: &str, digits: usize| {
-            ["min", "median", "max"]
-                .map(|of| number(&report["figures"][format!("{key}_{of}")], digits))
-                .join(" / ")
-        };
-        writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} | {} |",
-            run.name,
-            number(&settings["readers"]["readers"], 0),
-            number(&settings["sender_threads"], 0),
-            three("broker_cpu_per_delivery_us", 2),
-            three("bare_cpu_per_delivery_us", 2),
-            three("ratio", 2),
-            three("last_reader_ratio", 2),
-        )?;
-    }
-    text.push('\n');
-    Ok(())
 }
 
 fn run_tables(text: &mut String, run: &Run) -> Result<()> {
@@ -252,7 +222,7 @@ mod tests {
         assert!(!text.contains("old"), "{text}");
         assert!(
             text.contains(
-                "| a | 10,000 | 1 | – / – / – | – / – / – | 1.01 / 1.02 / 1.03 | – / – / – |"
+                "| a | 10,000 | 1 | – / – / – | – / – / – | – / – / – | 1.01 / 1.02 / 1.03 | – / – / – | – / – / – |"
             ),
             "{text}"
         );
