@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::report::Report;
+
 /// Most holes that one reader remembers; what fills a forgotten one counts as a duplicate.
 const HOLES_MAX: usize = 64;
 
@@ -165,6 +167,18 @@ impl Violations {
             ("unconnected", self.unconnected),
             ("behind", self.behind),
         ]
+    }
+
+    /// Writes what was wrong into the report; `prefix` goes before each.
+    pub fn fail(&self, report: &mut Report, prefix: &str) {
+        for (name, count) in self.counts() {
+            if count > 0 {
+                report.fail(format!("{prefix}{name}: {count}"));
+            }
+        }
+        for example in &self.examples {
+            report.fail(format!("{prefix}for example: {example}"));
+        }
     }
 
     /// How many there are of all kinds.

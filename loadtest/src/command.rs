@@ -5,6 +5,7 @@ pub mod burst;
 pub mod catchup;
 pub mod churn;
 pub mod fanout;
+pub mod idle;
 pub mod publish;
 pub mod ratio;
 pub mod slow;

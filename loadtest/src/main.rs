@@ -73,6 +73,8 @@ enum Command {
     Slow(command::slow::SlowArgs),
     /// Readers who leave and come back all the time
     Churn(command::churn::ChurnArgs),
+    /// Readers to whom nothing happens: what their heartbeats cost, and their memory
+    Idle(command::idle::IdleArgs),
     /// A long history read from its start by many readers at once
     Catchup(command::catchup::CatchupArgs),
     /// The bare send loop over as many sockets and bytes: what the machine itself asks for
@@ -129,6 +131,7 @@ fn run(command: &Command, output: &Output) -> Result<Report> {
             Command::Storm(args) => command::storm::run(args).await,
             Command::Slow(args) => command::slow::run(args).await,
             Command::Churn(args) => command::churn::run(args).await,
+            Command::Idle(args) => command::idle::run(args).await,
             Command::Catchup(args) => command::catchup::run(args).await,
             Command::Bare(args) => command::bare::run(args).await,
             Command::Ratio(args) => command::ratio::run(args).await,

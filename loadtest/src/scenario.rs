@@ -20,7 +20,7 @@ use crate::publisher::{Publisher, Stretch};
 use crate::reader::{Begin, Order, Plan, Pulse, Wire};
 use crate::report::as_f64;
 
-pub use part::{Part, memory};
+pub use part::{Part, Rest, memory};
 
 /// The readers.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -189,6 +189,28 @@ impl Scenario {
         Ok(part)
     }
 
+    /// Lets the readers be for `duration`.
+    ///
+    /// # Errors
+    /// When the server is gone.
+    pub async fn rest(&self, duration: Duration) -> Result<Rest> {
+        let (before, start) = (self.usage()?, Instant::now());
+        let progress = Progress::new(duration);
+        let view = self.crew.view();
+        let mut cost = Vec::new();
+        tokio::select! {
+            () = tokio::time::sleep(duration) => {}
+            never = progress.watch(|_| idle_line(&view())) => match never {},
+            never = sample(self.process.as_ref(), duration, &mut cost) => match never {},
+        };
+        drop(progress);
+        Ok(Rest {
+            usage: before.zip(self.usage()?),
+            seconds: start.elapsed().as_secs_f64(),
+            cost,
+        })
+    }
+
     /// Waits until all readers are at the head, and gathers; who is not in time is counted as behind.
     ///
     /// # Errors
@@ -259,6 +281,13 @@ fn plan(target: &Target, topics: Vec<String>, run: String, readers: &Readers) ->
         first: 0,
         readers: u64::from(readers.readers),
     }
+}
+
+fn idle_line(pulse: &Pulse) -> String {
+    format!(
+        "{} readers, {} heartbeats, {} violations",
+        pulse.live, pulse.heartbeats, pulse.violations
+    )
 }
 
 fn line(pulse: &Pulse, published: u64) -> String {

@@ -116,21 +116,7 @@ impl Part {
             "ms",
             self.over_time(|bucket| as_f64(bucket.slowest_us) / 1e3),
         );
-        let cost = |value: fn(&(f64, f64, f64)) -> f64| {
-            self.cost.iter().map(|at| (at.0, value(at))).collect()
-        };
-        report.over_time(
-            key("server_cpu_percent"),
-            label("server CPU, of one core"),
-            "%",
-            cost(|at| at.1),
-        );
-        report.over_time(
-            key("server_memory_mib"),
-            label("server memory"),
-            "MiB",
-            cost(|at| at.2),
-        );
+        cost_over_time(report, &self.cost, &key, &label);
         self.fail(report, prefix);
     }
 
@@ -189,14 +175,7 @@ impl Part {
 
     /// Writes what was wrong into the report.
     pub fn fail(&self, report: &mut Report, prefix: &str) {
-        for (name, count) in self.tally.violations.counts() {
-            if count > 0 {
-                report.fail(format!("{prefix}{name}: {count}"));
-            }
-        }
-        for example in &self.tally.violations.examples {
-            report.fail(format!("{prefix}for example: {example}"));
-        }
+        self.tally.violations.fail(report, prefix);
         for refused in self.stretch.refused.iter().take(5) {
             report.fail(format!("{prefix}refused: {refused}"));
         }
@@ -240,6 +219,47 @@ impl Part {
             .max()
             .unwrap_or(0);
         self.earlier_s + as_f64(last.saturating_sub(self.start_us)) / 1e6
+    }
+}
+
+fn cost_over_time(
+    report: &mut Report,
+    cost: &[(f64, f64, f64)],
+    key: &dyn Fn(&str) -> String,
+    label: &dyn Fn(&str) -> String,
+) {
+    let points = |value: fn(&(f64, f64, f64)) -> f64| {
+        cost.iter().map(|at| (at.0, value(at))).collect::<Vec<_>>()
+    };
+    report.over_time(
+        key("server_cpu_percent"),
+        label("server CPU, of one core"),
+        "%",
+        points(|at| at.1),
+    );
+    report.over_time(
+        key("server_memory_mib"),
+        label("server memory"),
+        "MiB",
+        points(|at| at.2),
+    );
+}
+
+/// A stretch in which nothing is published.
+#[derive(Debug)]
+pub struct Rest {
+    /// The server's counters before and after.
+    pub usage: Option<(Usage, Usage)>,
+    /// How long it was, in seconds.
+    pub seconds: f64,
+    /// As in a [`Part`].
+    pub cost: Vec<(f64, f64, f64)>,
+}
+
+impl Rest {
+    /// Writes the server's cost over time into the report.
+    pub fn over_time(&self, report: &mut Report) {
+        cost_over_time(report, &self.cost, &str::to_owned, &str::to_owned);
     }
 }
 
