@@ -9,6 +9,7 @@ mod body;
 mod desk;
 mod entries;
 mod feeds;
+mod linger;
 mod listener;
 mod ops;
 mod pages;
@@ -165,6 +166,9 @@ pub fn router(http: Arc<Http>) -> Router {
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(&http),
             ops::measure,
+        ))
+        .layer(axum::middleware::map_request(
+            |request: axum::extract::Request| async { linger::lingering(request) },
         ))
         .with_state(http)
 }
