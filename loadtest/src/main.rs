@@ -15,6 +15,7 @@ mod exchange;
 mod frame;
 mod handshake;
 mod http;
+mod inflate;
 mod latency;
 mod machine;
 mod message;

@@ -12,6 +12,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::handshake::Offer;
+
 pub use tally::{Bucket, Seen, Tally};
 pub use work::work;
 
@@ -43,12 +45,25 @@ pub struct Plan {
 pub enum Wire {
     /// The broker's WebSocket.
     WebSocket,
+    /// The broker's WebSocket, compressed.
+    Deflated,
     /// Its event stream.
     EventStream,
     /// Catch-up pages, one after the other, for which the broker waits.
     LongPoll,
     /// Frames on a bare TCP connection, from offset 1: the bare send loop.
     Plain,
+}
+
+impl Wire {
+    /// What a WebSocket of it asks for.
+    pub fn offer(self) -> Offer {
+        if self == Self::Deflated {
+            Offer::Deflate
+        } else {
+            Offer::Plain
+        }
+    }
 }
 
 /// Where readers begin.

@@ -20,6 +20,7 @@ use super::wire::TopicView;
 use super::{Begin, Order, Plan, Pulse, Wire};
 use crate::check::Cursor;
 use crate::clock::now_micros;
+use crate::inflate::Inflater;
 use crate::source;
 
 const WAKER: Token = Token(usize::MAX);
@@ -44,6 +45,7 @@ pub struct Room {
     in_flight: usize,
     in_flight_max: usize,
     topics: Vec<TopicView>,
+    inflater: Inflater,
     tally: Tally,
     pulse: Pulse,
     violations_told: u64,
@@ -118,6 +120,7 @@ impl Room {
             step,
             waiting: VecDeque::new(),
             in_flight: 0,
+            inflater: Inflater::default(),
             tally: Tally::default(),
             pulse: Pulse::default(),
             violations_told: 0,
