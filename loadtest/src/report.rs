@@ -157,6 +157,23 @@ impl Report {
         });
     }
 
+    /// Adds the smallest, the middle and the largest of the rounds' values, unless there are none.
+    pub fn spread(&mut self, key: &str, label: &str, mut values: Vec<f64>, unit: &'static str) {
+        values.sort_by(f64::total_cmp);
+        let (Some(min), Some(max)) = (values.first(), values.last()) else {
+            return;
+        };
+        let median = f64::midpoint(values[(values.len() - 1) / 2], values[values.len() / 2]);
+        for (name, value) in [("min", *min), ("median", median), ("max", *max)] {
+            self.figure(
+                format!("{key}_{name}"),
+                format!("{label}, {name}"),
+                value,
+                unit,
+            );
+        }
+    }
+
     /// Adds a distribution, unless it is empty.
     pub fn distribution(
         &mut self,
@@ -297,6 +314,16 @@ mod tests {
         assert_eq!(duration(999), "999 µs");
         assert_eq!(duration(1_500), "1.50 ms");
         assert_eq!(duration(2_000_000), "2.00 s");
+    }
+
+    #[test]
+    fn the_spread_has_the_middle() {
+        let mut report = Report::new("ratio", &serde_json::json!({}));
+        report.spread("r", "r", vec![3.0, 1.0, 2.0], "×");
+        report.spread("s", "s", vec![4.0, 1.0, 2.0, 3.0], "×");
+        report.spread("t", "t", Vec::new(), "×");
+        let values: Vec<f64> = report.figures.iter().map(|figure| figure.value).collect();
+        assert_eq!(values, [1.0, 2.0, 3.0, 1.0, 2.5, 4.0]);
     }
 
     #[test]

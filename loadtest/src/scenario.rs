@@ -220,6 +220,7 @@ impl Scenario {
             stretch,
             usage,
             start_us,
+            earlier_s: 0.0,
             cost: Vec::new(),
         })
     }

@@ -137,6 +137,7 @@ pub async fn measure(args: &BareArgs, steering: Option<&Steering>) -> Result<Par
         },
         usage: Some((before, after)),
         start_us,
+        earlier_s: 0.0,
         cost: Vec::new(),
     })
 }

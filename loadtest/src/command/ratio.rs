@@ -156,7 +156,7 @@ impl Round {
             ),
         ];
         for (key, label, value, unit) in figures {
-            spread(report, key, label, rounds.iter().map(value).collect(), unit);
+            report.spread(key, label, rounds.iter().map(value).collect(), unit);
         }
     }
 }
@@ -264,34 +264,4 @@ fn bare_args(args: &RatioArgs, broker: &Part) -> Result<BareArgs> {
         patience: args.readers.patience,
         receive_core: args.receive_core,
     })
-}
-
-fn spread(report: &mut Report, key: &str, label: &str, mut values: Vec<f64>, unit: &'static str) {
-    values.sort_by(f64::total_cmp);
-    let (Some(min), Some(max)) = (values.first(), values.last()) else {
-        return;
-    };
-    let median = (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0;
-    for (name, value) in [("min", *min), ("median", median), ("max", *max)] {
-        report.figure(
-            format!("{key}_{name}"),
-            format!("{label}, {name}"),
-            value,
-            unit,
-        );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_spread_has_the_middle() {
-        let mut report = Report::new("ratio", &serde_json::json!({}));
-        spread(&mut report, "r", "r", vec![3.0, 1.0, 2.0], "×");
-        spread(&mut report, "s", "s", vec![4.0, 1.0, 2.0, 3.0], "×");
-        let values: Vec<f64> = report.figures.iter().map(|figure| figure.value).collect();
-        assert_eq!(values, [1.0, 2.0, 3.0, 1.0, 2.5, 4.0]);
-    }
 }
