@@ -2,6 +2,7 @@
 
 pub mod bytes;
 pub mod call;
+pub mod frames;
 pub mod load;
 pub mod process;
 pub mod raw;
