@@ -9,20 +9,16 @@ export interface AwayCount {
 
 export function createAwayCount(): AwayCount {
   const sum = { changes: 0, entries: 0, key: 0, corrections: 0, retractions: 0 };
-  /** The notes of corrections by entry: one that stays over another revision counts once. */
-  const notes = new Map<string, string>();
+  const corrected = new Set<string>();
   return {
     sum,
     add({ kind, entry }) {
+      const isNew = +(kind === 'entry.published');
       sum.changes++;
-      if (kind === 'entry.retracted') sum.retractions++;
-      if (!entry) return;
-      const note = entry.correction?.note;
-      if (note && notes.get(entry.id) !== note) sum.corrections++;
-      if (note) notes.set(entry.id, note);
-      if (kind !== 'entry.published') return;
-      sum.entries++;
-      if (entry.key_event) sum.key++;
+      sum.entries += isNew;
+      sum.key += isNew && +entry!.key_event;
+      sum.retractions += +(kind === 'entry.retracted');
+      if (entry?.correction) sum.corrections = corrected.add(entry.id).size;
     },
   };
 }

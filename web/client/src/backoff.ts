@@ -17,5 +17,5 @@ export function backoff(attempt: number, base = BACKOFF_BASE, random: () => numb
 
 /** An advised wait in ms, from text with a number of `unit` ms; none where it isn't one. */
 export function advice(text: string | null | undefined, unit = 1): number | undefined {
-  return text && /^\d{1,9}$/.test(text) ? Math.min(ADVICE_MAX, Number(text) * unit) : undefined;
+  return /^\d{1,9}$/.test(text as string) ? Math.min(ADVICE_MAX, +text! * unit) : undefined;
 }

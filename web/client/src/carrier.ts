@@ -14,7 +14,7 @@ export interface End {
   /** First step of the back-off that the broker wishes, in ms. */
   base?: number | undefined;
   /** The broker refuses: trying again is of no use, except with another ticket where it is about that. */
-  refused?: Trouble;
+  refused?: Trouble | undefined;
 }
 
 /** Where a carrier puts what arrives. Nothing may be put after `ended`. */
@@ -51,19 +51,17 @@ export const FINAL = /^(unauthorized|forbidden|origin_refused|topic_not_found|in
 
 /** How an HTTP answer that isn't 2xx ends a carrier. What no broker said (a proxy's page) is an accident. */
 export async function refusal(response: Response, topic: string): Promise<End> {
-  const isProblem = /problem\+json/.test(response.headers.get('content-type') ?? '');
-  const problem = (isProblem && parseObject(await response.text())) || {};
-  const code = String(problem['code'] ?? '');
+  const problem = parseObject(await response.text());
+  const code = String(problem?.['code']);
+  const refused = {
+    code,
+    message: String(problem?.['detail']),
+    topic: /^(un|origin)/.test(code) ? undefined : topic,
+    fatal: true,
+  };
   return {
     delay: advice(response.headers.get('retry-after'), 1000),
-    ...(FINAL.test(code) && {
-      refused: {
-        code,
-        message: String(problem['detail'] ?? ''),
-        fatal: true,
-        ...(!/^(un|origin)/.test(code) && { topic }),
-      },
-    }),
+    refused: FINAL.test(code) ? refused : undefined,
   };
 }
 
@@ -87,7 +85,7 @@ export function perTopic(
       const get = async (path: string, ticket?: string): Promise<Response> => {
         const shown = ticket || (line.ticket && (await line.ticket([topic])));
         const response = await fetch(
-          `${line.url}/v1/topics/${topic}/${path}${shown ? `&ticket=${encodeURIComponent(shown)}` : ''}`,
+          `${line.url}/v1/topics/${topic}/${path}${shown ? `&ticket=${shown}` : ''}`,
           { signal, cache: 'no-store', ...(line.token && { headers: { Authorization: `Bearer ${line.token}` } }) },
         );
         if (!response.ok) throw await refusal(response, topic);
@@ -98,7 +96,7 @@ export function perTopic(
         .then((end) => {
           if (isOver || signal.aborted) return;
           const { refused } = end;
-          if (refused?.topic) return line.sink.message({ op: 'error', ...refused, topic });
+          if (refused?.topic) return line.sink.message({ op: 'error', ...refused });
           close();
           line.sink.ended(end);
         });

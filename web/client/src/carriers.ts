@@ -3,8 +3,8 @@ import { advice } from './backoff.js';
 import { perTopic, type Carrier, type Line } from './carrier.js';
 import { eventStream } from './eventstream.js';
 import { parsePosition, type After } from './position.js';
-import { isChange, parseMessage, parseObject, type Message } from './wire.js';
-import type { Transport } from './tenbells.js';
+import { parseMessage, parseObject, type Message } from './wire.js';
+import type { Change, Transport } from './tenbells.js';
 
 /** How long the broker may keep a long poll, in s. */
 const POLL_WAIT = 25;
@@ -26,14 +26,14 @@ function webSocket({ url, token, ticket, topics, sink }: Line): Carrier {
     isOver = true;
     sink.ended({
       delay: code === 4001 ? advice(reason) : undefined,
-      ...(code >= 4500 && code < 5000 && { refused: { code: String(code), message: reason, fatal: true } }),
+      refused: code >= 4500 && code < 5000 ? { code: String(code), message: reason, fatal: true } : undefined,
     });
   };
   const open = async (): Promise<void> => {
     const shown = ticket && (await ticket(topics.map(([topic]) => topic)));
     if (isOver) return;
     socket = new WebSocket(
-      `${url.replace(/^http/, 'ws')}/v1/ws${shown ? `?ticket=${encodeURIComponent(shown)}` : ''}`,
+      `${url.replace(/^http/, 'ws')}/v1/ws${shown ? `?ticket=${shown}` : ''}`,
       'tenbells.v1',
     );
     socket.onopen = () => {
@@ -75,19 +75,16 @@ function sse(line: Line): Carrier {
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     let base: number | undefined;
     let head = 0;
-    let isFirst = true;
-    const feed = eventStream(({ event, data, id, retry, comment }) => {
-      base = advice(retry) ?? base;
-      head = Number(/^head (\d+)/.exec(comment ?? '')?.[1] ?? head);
-      if (isFirst) sink.message({ op: 'subscribed', topic, position: id, head });
-      isFirst = false;
-      const value = data && parseObject(data);
-      if (!value) return;
-      if (event === 'presence') sink.message(value as Message);
-      else if (event === 'reset') {
-        sink.message({ ...value, op: 'reset' } as Message);
-        sink.message({ op: 'subscribed', topic, position: id, head: 0 });
-      } else if (isChange(value)) sink.message({ op: 'change', epoch: parsePosition(id)?.epoch ?? '', change: value });
+    const feed = eventStream(({ event, data, id, retry, '': comment }) => {
+      const value = parseObject(data ?? '');
+      if (retry) {
+        base = advice(retry);
+        head = +comment!.slice(5);
+      }
+      if (event === 'reset') sink.message({ ...value, op: event } as Message);
+      if (event === 'reset' || retry) sink.message({ op: 'subscribed', topic, position: id!, head });
+      else if (event === 'presence') sink.message(value as Message);
+      else if (value) sink.message({ op: 'change', epoch: parsePosition(id)?.epoch, change: value as unknown as Change });
     });
     for (;;) {
       const { done, value } = await reader.read();
@@ -110,8 +107,8 @@ function poll(line: Line): Carrier {
       const response = await get(`changes?wait=${wait}&${from(position)}`, ticket);
       // Each answer to a ticket brings the next one.
       ticket = response.headers.get('tenbells-ticket') ?? undefined;
-      const page = (await response.json()) as { position: string; changes: unknown[]; reset?: object };
-      const epoch = parsePosition(page.position)?.epoch ?? '';
+      const page = (await response.json()) as { position: string; changes: Change[]; reset?: object };
+      const epoch = parsePosition(page.position)?.epoch;
       sink.heard();
       if (page.reset) sink.message({ ...page.reset, op: 'reset', topic } as Message);
       if (isFirst || page.reset) {
@@ -119,9 +116,7 @@ function poll(line: Line): Carrier {
         const head = Number(response.headers.get('tenbells-head'));
         sink.message({ op: 'subscribed', topic, position: page.reset || !start ? page.position : start, head });
       }
-      for (const change of page.changes as object[]) {
-        if (isChange(change)) sink.message({ op: 'change', epoch, change });
-      }
+      for (const change of page.changes) sink.message({ op: 'change', epoch, change });
       position = page.position;
       // An answer that did not wait must not make a storm of questions.
       if (!isFirst && !page.changes.length && Date.now() - began < 1000) {

@@ -8,16 +8,16 @@ import { FINAL, type Carrier, type End } from './carrier.js';
 import { CARRIERS } from './carriers.js';
 import { earlier, parsePosition, type After } from './position.js';
 import { take, type Track } from './track.js';
-import type { Change, Options, Transport, Trouble } from './tenbells.js';
+import type { Ready } from './options.js';
+import type { Change, Transport, Trouble } from './tenbells.js';
 import type { Link, Message, Wire } from './wire.js';
 
 /** How long an attempt may take until something arrives, in ms. */
 const FIRST_MESSAGE = 8000;
 /** How long nothing may arrive, in ms: a WebSocket is asked then whether it lives, the others end. */
-const SILENCE: Record<Transport, number> = { websocket: 60_000, sse: 45_000, poll: 45_000 };
-/** How long the answer to that may take, in ms; less where there is a reason to doubt. */
-const ANSWER = 8000;
-const ANSWER_DOUBTED = 3000;
+const SILENCE = 50_000;
+/** How long the answer to that may take, in ms. */
+const ANSWER = 4000;
 /** After what silence an event stream or a long poll is doubted, in ms: above the broker's heartbeat and its longest wait. */
 const DOUBT = 28_000;
 /** How long a connection must have worked so that the next attempt is a first one again, in ms. */
@@ -43,7 +43,7 @@ interface Cursor extends Track {
   gaps: number;
 }
 
-export type ConnectionOptions = Pick<Options, 'token' | 'ticket' | 'transport'> & { url: string };
+export type ConnectionOptions = Pick<Ready, 'url' | 'token' | 'ticket' | 'transport'>;
 
 /** Connects as soon as a topic is wanted. */
 export class Connection {
@@ -78,7 +78,7 @@ export class Connection {
     const { transport } = options;
     this.#options = options;
     this.#out = out;
-    this.#order = transport && transport !== 'auto' ? [transport] : ['websocket', 'sse', 'poll'];
+    this.#order = transport !== 'auto' ? [transport] : ['websocket', 'sse', 'poll'];
     this.#dueAt = Date.now() + gather;
   }
 
@@ -118,8 +118,8 @@ export class Connection {
       if (now - this.#startedAt > FIRST_MESSAGE) this.#ended({}, SOCKET_ATTEMPTS_KNOWN);
     } else if (this.#answerBy) {
       if (now > this.#answerBy) this.#ended({});
-    } else if (now - this.#heardAt > SILENCE[this.#kind()]) {
-      if (this.#kind() === 'websocket') this.#ping(ANSWER);
+    } else if (now - this.#heardAt > SILENCE) {
+      if (this.#isSocket()) this.#ping();
       else this.#ended({});
     } else if (this.#index && now > this.#trialAt) {
       if (this.#trial) this.#endTrial();
@@ -132,11 +132,11 @@ export class Connection {
     const now = Date.now();
     if (this.#isIdle()) return;
     if (!this.#carrier) this.#later(Math.max(now, this.#advisedAt));
-    else if (isGone || (this.#kind() !== 'websocket' && now - this.#heardAt > DOUBT)) {
+    else if (isGone || (!this.#isSocket() && now - this.#heardAt > DOUBT)) {
       this.#stop();
       this.#show('connecting');
       this.#start();
-    } else if (this.#works && this.#kind() === 'websocket') this.#ping(ANSWER_DOUBTED);
+    } else if (this.#works && this.#isSocket()) this.#ping();
   }
 
   /** Ends it without a word. */
@@ -149,8 +149,8 @@ export class Connection {
     return this.#link === 'closed' || !this.#cursors.size;
   }
 
-  #kind(): Transport {
-    return this.#order[this.#index]!;
+  #isSocket(): boolean {
+    return this.#order[this.#index] === 'websocket';
   }
 
   #show(link: Link): void {
@@ -168,10 +168,10 @@ export class Connection {
     this.#timer = setTimeout(() => this.tick(), Math.max(0, at - Date.now()));
   }
 
-  #ping(patience: number): void {
-    this.#answerBy = Date.now() + patience;
+  #ping(): void {
+    this.#answerBy = Date.now() + ANSWER;
     this.#carrier?.ping();
-    setTimeout(() => this.tick(), patience + 1);
+    setTimeout(() => this.tick(), ANSWER + 1);
   }
 
   #add(topic: string, after: After): void {
@@ -179,7 +179,7 @@ export class Connection {
     this.#cursors.set(topic, cursor);
     if (!this.#carrier) this.#later(Math.max(this.#dueAt, Date.now()));
     // A ticket is good for the topics it was made for.
-    else if (this.#options.ticket && this.#kind() === 'websocket') this.wake(true);
+    else if (this.#options.ticket && this.#isSocket()) this.wake(true);
     else this.#subscribe(topic, cursor, after);
   }
 
@@ -206,7 +206,7 @@ export class Connection {
   #start(): void {
     for (const cursor of this.#cursors.values()) cursor.isPending = true;
     this.#startedAt = this.#heardAt = Date.now();
-    this.#carrier = this.#open(this.#kind());
+    this.#carrier = this.#open(this.#order[this.#index]!);
   }
 
   /** Tries a WebSocket while another transport works. */
@@ -325,10 +325,11 @@ export class Connection {
       case 'reset': {
         const cursor = this.#cursors.get(message.topic);
         if (cursor) cursor.at = message.position;
-        return this.#out(message);
+        this.#out(message);
+        break;
       }
       case 'presence':
-        return this.#out(message);
+        this.#out(message);
     }
   }
 
@@ -357,12 +358,12 @@ export class Connection {
   }
 
   #onError(code: string, message: string, topic?: string): void {
-    const cursor = topic === undefined ? undefined : this.#cursors.get(topic);
+    const cursor = this.#cursors.get(topic!);
     // A topic that nobody follows any more is no news; and the close that comes behind this says more.
-    if (code === 'unauthorized' || (topic !== undefined && !cursor)) return;
+    if (code === 'unauthorized' || (topic && !cursor)) return;
     const fatal = !!cursor && FINAL.test(code);
-    this.#report({ code, message, fatal, ...(topic !== undefined && { topic }) });
-    if (topic !== undefined && fatal) this.#forget(topic);
+    this.#report({ code, message, topic, fatal });
+    if (fatal) this.#forget(topic!);
     else if (cursor?.isPending) this.#ended({});
   }
 }

@@ -1,41 +1,19 @@
 /**
- * Event streams as in the WHATWG HTML standard, section 9.2.6, with their comments: the broker names the head in one.
- * Pure: takes text as it arrives, in any pieces. The standard's own reader hides status, headers and comments.
+ * The broker's event streams (docs/protocol.md, section 12), with the comment that names the head. Pure: takes text as it
+ * arrives, in any pieces. The browser's own EventSource hides status, header fields and comments.
  */
 
-/** One block of a stream. */
-export interface Block {
-  event: string;
-  data: string;
-  /** Last id so far. */
-  id: string;
-  retry?: string;
-  comment?: string;
-}
+/** The fields of one block; '' is the comment. */
+export type Block = Partial<Record<'event' | 'data' | 'id' | 'retry' | '', string>>;
 
-/** Takes pieces of text, and calls `emit` for each block that ended. */
+/** Takes pieces of text, and calls `emit` for each block that is whole. */
 export function eventStream(emit: (block: Block) => void): (text: string) => void {
   let rest = '';
-  let id = '';
-  let block: Partial<Block> & { data?: string } = {};
-  const take = (line: string): void => {
-    if (!line) {
-      emit({ event: 'message', data: '', ...block, id });
-      block = {};
-      return;
-    }
-    const colon = line.indexOf(':');
-    const name = colon < 0 ? line : line.slice(0, colon);
-    const value = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /, '');
-    if (!name) block.comment = value;
-    else if (name === 'id') id = value;
-    else if (name === 'data') block.data = block.data === undefined ? value : `${block.data}\n${value}`;
-    else if (name === 'event' || name === 'retry') block[name] = value;
-  };
   return (text) => {
-    // A CR at the end may be half of a CRLF.
-    const lines = (rest + text).split(/\r\n|\n|\r(?!$)/);
-    rest = lines.pop() ?? '';
-    lines.forEach(take);
+    const blocks = (rest + text).split('\n\n');
+    rest = blocks.pop()!;
+    for (const block of blocks) {
+      emit(Object.fromEntries(block.split('\n').map((line) => line.split(/: ?(.*)/, 2))) as Block);
+    }
   };
 }

@@ -6,7 +6,7 @@
 import { createAwayCount, type AwayCount } from './away.js';
 import { createBuffer, type Buffer } from './buffer.js';
 import { readOptions, type Ready } from './options.js';
-import { keep, kept } from './storage.js';
+import { stored } from './storage.js';
 import { Share } from './share.js';
 import { begin, isCaughtUp, rewind, take, type Track } from './track.js';
 import { parsePosition, type After } from './position.js';
@@ -77,10 +77,10 @@ class LiveBlog implements Live {
   }
 
   changes(): AsyncIterableIterator<Change> {
-    const buffer = createBuffer<Change>(this.#options.buffer, (ended) => this.#buffers.delete(ended));
+    const buffer: Buffer<Change> = createBuffer(this.#options.buffer, () => this.#buffers.delete(buffer));
+    this.#buffers.add(buffer);
     if (this.#will === 'closed') buffer.end();
-    else this.#buffers.add(buffer);
-    return buffer;
+    return buffer.items;
   }
 
   subscribe(topic: string, after?: string): void {
@@ -117,7 +117,7 @@ class LiveBlog implements Live {
   #follow(topic: string, after: After): void {
     const { url, storage } = this.#options;
     this.#tracks.set(topic, {
-      at: after ?? (storage ? kept(url, topic) : undefined),
+      at: after ?? (storage ? stored(url, topic) : undefined),
       head: Infinity,
       isAsking: true,
       hasEnded: false,
@@ -128,23 +128,28 @@ class LiveBlog implements Live {
   /** Listens for what may end a connection, or bring one back. */
   #hook(): () => void {
     const over = new AbortController();
-    const on = (target: EventTarget | undefined, type: string, listener: () => void): void =>
-      target?.addEventListener(type, listener, { signal: over.signal });
     const wake = (): void => this.#share?.wake();
     const join = (): void => this.#join();
     const suspend = (): void => this.#suspend();
-    on(globalThis.window, 'online', wake);
-    on(globalThis.window, 'offline', wake);
-    // A page that keeps its connection is not kept by the browser; what is kept must not hold the others up.
-    on(globalThis.window, 'pagehide', suspend);
-    on(globalThis.window, 'pageshow', join);
-    on(globalThis.document, 'freeze', suspend);
-    on(globalThis.document, 'resume', join);
-    on(globalThis.document, 'visibilitychange', () => {
+    const seen = (): void => {
       if (document.hidden) return;
       this.#tick();
       wake();
-    });
+    };
+    const listeners = {
+      online: wake,
+      offline: wake,
+      // A page that keeps its connection is not kept by the browser; and what is kept must not hold the others up.
+      pagehide: suspend,
+      pageshow: join,
+      freeze: suspend,
+      resume: join,
+      visibilitychange: seen,
+    };
+    for (const [type, listener] of Object.entries(listeners)) {
+      // Events of the document come by here on their way down.
+      window.addEventListener(type, listener, { capture: true, signal: over.signal });
+    }
     return () => over.abort();
   }
 
@@ -209,19 +214,19 @@ class LiveBlog implements Live {
         this.#onChange(wire.change, wire.epoch);
         break;
       case 'reset': {
-        const { topic, position, reason } = wire;
-        const track = this.#tracks.get(topic);
-        if (track && rewind(track, position)) this.#emit('reset', { topic, position, reason });
+        const { op: _, ...reset } = wire;
+        const track = this.#tracks.get(reset.topic);
+        if (track && rewind(track, reset.position)) this.#emit('reset', reset);
         break;
       }
       case 'presence':
-        if (this.#tracks.has(wire.topic)) this.#emit('presence', { topic: wire.topic, readers: wire.readers });
+        if (this.#tracks.has(wire.topic)) this.#emit(wire.op, { topic: wire.topic, readers: wire.readers });
         return;
       case 'error': {
         const { topic, fatal } = wire.trouble;
-        if (topic !== undefined && !this.#tracks.has(topic)) return;
+        if (topic && !this.#tracks.has(topic)) return;
         this.#emit('error', wire.trouble);
-        if (topic !== undefined && fatal) {
+        if (topic && fatal) {
           this.unsubscribe(topic);
           if (!this.#tracks.size) this.close();
         }
@@ -315,6 +320,6 @@ class LiveBlog implements Live {
     clearTimeout(this.#storeTimer);
     this.#storeTimer = undefined;
     if (!this.#options.storage) return;
-    for (const [topic, { at }] of this.#tracks) if (parsePosition(at)) keep(this.#options.url, topic, at!);
+    for (const [topic, { at }] of this.#tracks) if (parsePosition(at)) stored(this.#options.url, topic, at);
   }
 }

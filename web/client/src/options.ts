@@ -3,7 +3,10 @@ import { parsePosition, type After } from './position.js';
 import type { Options } from './tenbells.js';
 
 /** What a followed blog needs to know. */
-export type Ready = Pick<Options, 'token' | 'ticket' | 'transport'> & {
+export type Ready = {
+  token: Options['token'];
+  ticket: Options['ticket'];
+  transport: NonNullable<Options['transport']>;
   url: string;
   topics: string[];
   after: Record<string, After>;
@@ -16,33 +19,26 @@ export type Ready = Pick<Options, 'token' | 'ticket' | 'transport'> & {
 
 const TOPICS_MAX = 32;
 
-function check(isGood: unknown, what: string): asserts isGood {
-  if (!isGood) throw new TypeError(`tenbells: ${what}`);
-}
-
-/** Tells keys apart without showing them. */
-function hash(text: string): number {
-  let sum = 0;
-  for (const letter of text) sum = (sum * 31 + letter.charCodeAt(0)) | 0;
-  return sum;
+function check(isGood: unknown, name: string): asserts isGood {
+  if (!isGood) throw new TypeError(`tenbells: bad ${name}`);
 }
 
 /** Reads options; a TypeError names the first that is not good. */
 export function readOptions(options: Options): Ready {
   const { token, ticket, transport = 'auto', awayAfter = 30_000, buffer = 1000 } = options;
   const url = (options.url ?? location.origin).replace(/\/+$/, '');
-  check(/^https?:\/\/[^?#]+$/.test(url), 'url is http(s)://host, with a path where it has one');
+  check(/^https?:\/\/[^?#]+$/.test(url), 'url');
   const topics = [...new Set(options.topic === undefined ? options.topics ?? [] : [options.topic])];
-  check(topics.length && topics.length <= TOPICS_MAX, `topic, or 1 to ${TOPICS_MAX} topics, are needed`);
-  for (const topic of topics) check(/^[a-z0-9][a-z0-9-]{0,127}$/.test(topic), `${topic} is no topic name`);
+  check(topics.length && topics.length <= TOPICS_MAX, 'topics');
+  for (const topic of topics) check(/^[a-z0-9][a-z0-9-]{0,127}$/.test(topic), `topic ${topic}`);
   const after: Record<string, After> =
     typeof options.after === 'string' ? { [topics[0]!]: options.after } : { ...options.after };
-  for (const each of Object.values(after)) check(each === undefined || each === 'start' || parsePosition(each), `${each} is no position`);
-  check(/^(auto|websocket|sse|poll)$/.test(transport), 'transport is auto, websocket, sse or poll');
-  check(!token || !ticket, 'token and ticket exclude each other');
-  check(awayAfter >= 0 && buffer >= 1, 'awayAfter and buffer are positive numbers');
-  const isPrivate = token || ticket;
-  const group = `tenbells:${url}:${transport}${isPrivate ? `:${[...topics].sort()}:${hash(token ?? '')}` : ''}`;
+  for (const each of Object.values(after)) check(each === undefined || each === 'start' || parsePosition(each), `after ${each}`);
+  check(/^(auto|websocket|sse|poll)$/.test(transport), 'transport');
+  check(!token || !ticket, 'ticket: there is a token');
+  check(awayAfter >= 0 && buffer >= 1, 'awayAfter or buffer');
+  // A ticket is good for the topics it was made for. Names of locks can be seen: no key may have a part in one.
+  const group = `tenbells1:${url}:${transport}:${ticket ? [...topics].sort() : ''}`;
   return {
     url,
     topics,
@@ -50,9 +46,9 @@ export function readOptions(options: Options): Ready {
     awayAfter,
     buffer,
     transport,
+    token,
+    ticket,
     storage: options.storage ?? true,
-    group: options.share === false ? undefined : group,
-    ...(token && { token }),
-    ...(ticket && { ticket }),
+    group: token || options.share === false ? undefined : group,
   };
 }

@@ -15,8 +15,8 @@ export type After = string | undefined;
 
 /** The parts of a position; none where the text isn't one. */
 export function parsePosition(text: unknown): Position | undefined {
-  const found = typeof text === 'string' ? /^([a-z0-9]{1,16})-(0|[1-9]\d{0,12})$/.exec(text) : null;
-  return found?.[1] && found[2] ? { epoch: found[1], offset: +found[2] } : undefined;
+  const found = /^([a-z0-9]{1,16})-(0|[1-9]\d{0,12})$/.exec(text as string);
+  return found ? { epoch: found[1]!, offset: +found[2]! } : undefined;
 }
 
 /** The one of two starting points that misses nothing of the other; the first where they can't be compared. */

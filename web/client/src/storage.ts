@@ -1,21 +1,12 @@
 /** Positions in sessionStorage: of this tab, over a reload. A browser that refuses it costs no more than that. */
 
-const name = (url: string, topic: string): string => `tenbells:${url}:${topic}`;
-
-/** The position kept for a topic. */
-export function kept(url: string, topic: string): string | undefined {
+/** Keeps a position of a topic, where there is one; gives the one that is kept. */
+export function stored(url: string, topic: string, position?: string): string | undefined {
+  const name = `tenbells:${url}:${topic}`;
   try {
-    return sessionStorage.getItem(name(url, topic)) ?? undefined;
+    if (position) sessionStorage.setItem(name, position);
+    return sessionStorage.getItem(name) ?? undefined;
   } catch {
     return undefined;
-  }
-}
-
-/** Keeps a position. */
-export function keep(url: string, topic: string, position: string): void {
-  try {
-    sessionStorage.setItem(name(url, topic), position);
-  } catch {
-    // Full, or forbidden.
   }
 }

@@ -20,30 +20,33 @@ export type State = 'connecting' | 'catching-up' | 'live' | 'ended' | 'offline' 
 
 export interface Options {
   /** The broker: `https://host`, with a path where it has one. Default: the origin of the page. */
-  url?: string;
+  url?: string | undefined;
   /** The topic to follow. */
-  topic?: string;
+  topic?: string | undefined;
   /** The topics to follow, at most 32. */
-  topics?: readonly string[];
+  topics?: readonly string[] | undefined;
   /**
    * From where: a position (of the first topic), `"start"` for everything there is, or positions by topic. Default: the
    * position kept in sessionStorage, or else the present: only what comes next.
    */
-  after?: string | Readonly<Record<string, string>>;
-  /** A key for private topics. Only for pages that nobody else can read: whoever has the page has the key. */
-  token?: string;
+  after?: string | Readonly<Record<string, string>> | undefined;
+  /**
+   * A key for private topics. Only for pages that nobody else can read: whoever has the page has the key. Tabs with a key
+   * share nothing.
+   */
+  token?: string | undefined;
   /** Gets a single-use ticket for private topics from the newsroom's own server; asked before each connection. */
-  ticket?: (topics: string[]) => Promise<string>;
+  ticket?: ((topics: string[]) => Promise<string>) | undefined;
   /** One transport, or `"auto"` (default): WebSocket, else server-sent events, else long polls. */
-  transport?: Transport | 'auto';
+  transport?: Transport | 'auto' | undefined;
   /** Whether the tabs of this origin share one connection. Default: true. */
-  share?: boolean;
+  share?: boolean | undefined;
   /** Whether positions are kept in sessionStorage. Default: true. */
-  storage?: boolean;
+  storage?: boolean | undefined;
   /** After how many ms without a connection an `away` is told. Default: 30,000. */
-  awayAfter?: number;
+  awayAfter?: number | undefined;
   /** How many changes an iterator holds that its reader has not taken yet. Default: 1,000. */
-  buffer?: number;
+  buffer?: number | undefined;
 }
 
 /** One step of a topic, as docs/protocol.md, section 6, has it. */
@@ -130,7 +133,7 @@ export interface Trouble {
   code: string;
   message: string;
   /** The topic, where it is about one. */
-  topic?: string;
+  topic?: string | undefined;
   /** Whether this is the end: of the topic, or without one, of the connection. */
   fatal: boolean;
 }
@@ -146,7 +149,7 @@ export interface Away {
   entries: number;
   /** those among them that are key events, */
   key: number;
-  /** entries with a new correction, */
+  /** entries that carry a correction by now, */
   corrections: number;
   /** and retractions. */
   retractions: number;

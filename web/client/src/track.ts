@@ -18,7 +18,8 @@ export type Verdict = 'next' | 'known' | 'gap';
 /** Judges a change, and moves on where it is the next one. */
 export function take(track: Track, epoch: string, offset: number): Verdict {
   const at = parsePosition(track.at);
-  if (at?.epoch !== epoch || offset > at.offset + 1) return 'gap';
+  // What is no number is no next one.
+  if (at?.epoch !== epoch || !(offset <= at.offset + 1)) return 'gap';
   if (offset <= at.offset) return 'known';
   track.at = `${epoch}-${offset}`;
   return 'next';
