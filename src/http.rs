@@ -6,8 +6,10 @@
 mod admission;
 mod auth;
 mod body;
+mod desk;
 mod entries;
 mod feeds;
+mod linger;
 mod listener;
 mod ops;
 mod pages;
@@ -27,7 +29,7 @@ use axum::http::header::{
     AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
 };
 use axum::http::{HeaderValue, Method};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -59,6 +61,8 @@ pub struct HttpOptions {
     pub sse_heartbeat: Duration,
     /// How soon a reader of an event stream reconnects.
     pub sse_retry: Duration,
+    /// Whether a WebSocket may be compressed.
+    pub deflate: bool,
     /// Origins whose pages may read, beside the broker's own.
     pub origins: Vec<String>,
     /// Whether a publisher may make a topic by its first publish.
@@ -111,6 +115,9 @@ pub fn router(http: Arc<Http>) -> Router {
         .route("/t/{topic}", get(pages::page))
         .route("/assets/{name}", get(pages::asset))
         .route("/v1/ws", get(websocket::upgrade))
+        .route("/v1/key", get(desk::key))
+        .route("/v1/preview", post(desk::preview))
+        .route("/v1/topics", get(desk::topics))
         .route(
             "/v1/topics/{topic}",
             get(read::topic).put(topics::put).patch(topics::patch),
@@ -127,6 +134,15 @@ pub fn router(http: Arc<Http>) -> Router {
             get(read::entry)
                 .patch(entries::revise)
                 .delete(entries::retract),
+        )
+        .route("/v1/topics/{topic}/source", get(desk::topic_source))
+        .route(
+            "/v1/topics/{topic}/entries/{id}/source",
+            get(desk::entry_source),
+        )
+        .route(
+            "/v1/topics/{topic}/desks/{session}",
+            put(desk::stay).delete(desk::leave),
         )
         .route("/v1/topics/{topic}/changes", get(read::changes))
         .route("/v1/topics/{topic}/audit", get(read::audit))
@@ -150,6 +166,9 @@ pub fn router(http: Arc<Http>) -> Router {
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(&http),
             ops::measure,
+        ))
+        .layer(axum::middleware::map_request(
+            |request: axum::extract::Request| async { linger::lingering(request) },
         ))
         .with_state(http)
 }

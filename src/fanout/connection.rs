@@ -10,11 +10,12 @@ use bytes::Bytes;
 use mio::net::TcpStream;
 use smallvec::SmallVec;
 
-use super::inbound::{Assembly, Received};
+use super::Hello;
+use super::inbound::{Accepts, Assembly, Received};
 use crate::broker::Channel;
 use crate::keys::{Grant, Right};
 use crate::model::TopicName;
-use crate::protocol::CloseCode;
+use crate::protocol::{CloseCode, Wire};
 
 /// Answers that may wait for a reader that takes nothing.
 const ANSWERS_MAX: usize = 64;
@@ -84,6 +85,8 @@ struct HalfDone {
 pub(super) struct Connection {
     pub stream: TcpStream,
     pub generation: u32,
+    /// The form of its changes.
+    pub wire: Wire,
     /// Most readers follow one topic: that costs no allocation.
     pub subscriptions: SmallVec<[Subscription; 2]>,
     pub grant: Option<Arc<Grant>>,
@@ -120,18 +123,13 @@ impl Key {
 }
 
 impl Connection {
-    pub(super) fn new(
-        stream: TcpStream,
-        generation: u32,
-        grant: Option<Arc<Grant>>,
-        admission: Box<dyn Send>,
-        now: u32,
-    ) -> Self {
+    pub(super) fn new(stream: TcpStream, generation: u32, hello: Hello, now: u32) -> Self {
         Self {
             stream,
             generation,
+            wire: hello.wire,
             subscriptions: SmallVec::new(),
-            grant,
+            grant: hello.grant,
             half_done: None,
             blocked_at: None,
             opened_at: now,
@@ -143,7 +141,7 @@ impl Connection {
             breaches: 0,
             messages: MESSAGES_BURST,
             messages_at: now,
-            _admission: admission,
+            _admission: hello.admission,
         }
     }
 
@@ -297,7 +295,11 @@ impl Connection {
             Some(half_done) => std::mem::take(&mut half_done.assembly),
             None => Assembly::default(),
         };
-        let outcome = assembly.read(bytes, message_bytes_max, received);
+        let accepts = Accepts {
+            message_bytes_max,
+            wire: self.wire,
+        };
+        let outcome = assembly.read(bytes, accepts, received);
         if !assembly.is_empty() {
             self.half_done().assembly = assembly;
         }

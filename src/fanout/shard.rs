@@ -220,7 +220,7 @@ impl Shard {
         }
     }
 
-    fn adopt(&mut self, stream: std::net::TcpStream, left_over: &Bytes, hello: Hello) {
+    fn adopt(&mut self, stream: std::net::TcpStream, left_over: &Bytes, mut hello: Hello) {
         let mut stream = TcpStream::from_std(stream);
         self.generation = self.generation.wrapping_add(1);
         let slot = self.connections.vacant_entry();
@@ -242,19 +242,14 @@ impl Shard {
         if hello.grant.is_some() {
             self.granted.insert(key);
         }
-        slot.insert(Connection::new(
-            stream,
-            self.generation,
-            hello.grant,
-            hello.admission,
-            self.now,
-        ));
+        let subscribe = hello.subscribe.take();
+        slot.insert(Connection::new(stream, self.generation, hello, self.now));
         let patience = super::wheel::ticks(self.parts.options.first_subscribe);
         self.wheel.insert(self.now + patience, key);
         if self.drain.is_some() {
             return self.close_draining(key);
         }
-        if let Some((topic, after)) = hello.subscribe {
+        if let Some((topic, after)) = subscribe {
             self.subscribe(key, topic, after);
         }
         if !left_over.is_empty() {
