@@ -19,6 +19,8 @@ pub const EXAMPLES: &str = "\
 Examples:
   A sample blog at a watchable pace, and the address to open:
     tenbells serve --demo
+  With TLS of its own:
+    tenbells serve --listen 0.0.0.0:443 --tls-certificate fullchain.pem --tls-key privkey.pem
   Behind a proxy that does TLS:
     tenbells serve --config /etc/tenbells.toml --listen 0.0.0.0:7010 --behind-proxy
 
@@ -53,6 +55,22 @@ pub struct ServeArgs {
     /// Allows listening in the open without TLS, because a proxy in front does it
     #[arg(long, help_heading = "Listeners")]
     pub behind_proxy: bool,
+    /// Speaks TLS with this certificate and its chain, PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_key",
+        help_heading = "Listeners"
+    )]
+    pub tls_certificate: Option<PathBuf>,
+    /// Private key of that certificate, PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_certificate",
+        help_heading = "Listeners"
+    )]
+    pub tls_key: Option<PathBuf>,
     /// Threads that serve readers [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub shards: Option<u16>,
@@ -181,11 +199,11 @@ fn overrides(args: &ServeArgs) -> Vec<Flag> {
         LogFormat::Text => "text",
         LogFormat::Json => "json",
     });
-    let data_dir = args.data_dir.clone().map(PathBuf::into_os_string);
+    let path = |path: &Option<PathBuf>| path.clone().map(PathBuf::into_os_string);
     let shards = args.shards.map(|shards| shards.to_string().into());
     let given = |switch: bool| switch.then(|| "true".into());
     [
-        ("--data-dir", "data_dir", data_dir),
+        ("--data-dir", "data_dir", path(&args.data_dir)),
         ("--listen", "listen", args.listen.map(address)),
         (
             "--admin-listen",
@@ -193,6 +211,12 @@ fn overrides(args: &ServeArgs) -> Vec<Flag> {
             args.admin_listen.map(address),
         ),
         ("--behind-proxy", "behind_proxy", given(args.behind_proxy)),
+        (
+            "--tls-certificate",
+            "tls.certificate",
+            path(&args.tls_certificate),
+        ),
+        ("--tls-key", "tls.key", path(&args.tls_key)),
         ("--shards", "shards", shards),
         ("--demo", "demo", given(args.demo)),
         ("--log-format", "log.format", format.map(OsString::from)),
@@ -238,6 +262,8 @@ mod tests {
             ["--shards", "3"],
             ["--log-format", "json"],
             ["--behind-proxy", "--demo"],
+            ["--tls-certificate", "chain.pem"],
+            ["--tls-key", "key.pem"],
         ];
         let config = settings(file, args.as_flattened()).expect("loads").config();
         assert_eq!(config.data_dir, PathBuf::from("flag"));
@@ -246,6 +272,9 @@ mod tests {
         assert_eq!((config.shards, config.drain.as_millis()), (3, 7));
         assert_eq!(config.log.format, telemetry::LogFormat::Json);
         assert!(config.behind_proxy && config.demo);
+        let tls = config.tls.expect("TLS");
+        assert_eq!(tls.certificate, PathBuf::from("chain.pem"));
+        assert_eq!(tls.key, PathBuf::from("key.pem"));
         let config = settings(file, &[]).expect("loads").config();
         assert_eq!((config.data_dir, config.shards), (PathBuf::from("file"), 5));
         assert!(!config.behind_proxy && !config.demo);
