@@ -295,6 +295,7 @@ fn http_options(config: &Config) -> HttpOptions {
         wait_max: config.http.wait_max,
         sse_heartbeat: config.http.sse_heartbeat,
         sse_retry: config.http.sse_retry,
+        deflate: config.websocket.deflate,
         origins: config.origins.clone(),
         auto_create: config.topics.auto_create,
         public_url: config.public_url.clone().unwrap_or_default(),

@@ -133,6 +133,8 @@ pub struct WsConfig {
     pub pong_within: Duration,
     /// How long a reader may take nothing of what is sent to it.
     pub stall_max: Duration,
+    /// Whether readers that ask for it get compressed messages.
+    pub deflate: bool,
 }
 
 /// How log lines are written.

@@ -34,6 +34,7 @@ use self::shard::{Shard, ShardParts};
 use crate::broker::{Broker, Channel, Outlet, Ticket};
 use crate::keys::{Grant, Keys};
 use crate::model::{After, TopicName};
+use crate::protocol::Wire;
 
 /// How often a drain looks whether everyone has gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
@@ -56,6 +57,8 @@ pub struct Hello {
     pub grant: Option<Arc<Grant>>,
     /// The topic to follow at once.
     pub subscribe: Option<(TopicName, After)>,
+    /// In which form the reader gets its changes.
+    pub wire: Wire,
     /// Dropped when the connection is gone: its place is free again.
     pub admission: Box<dyn Send>,
 }

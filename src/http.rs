@@ -62,6 +62,8 @@ pub struct HttpOptions {
     pub sse_heartbeat: Duration,
     /// How soon a reader of an event stream reconnects.
     pub sse_retry: Duration,
+    /// Whether a WebSocket may be compressed.
+    pub deflate: bool,
     /// Origins whose pages may read, beside the broker's own.
     pub origins: Vec<String>,
     /// Whether a publisher may make a topic by its first publish.

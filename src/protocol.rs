@@ -4,15 +4,19 @@
 
 mod close;
 mod code;
+mod deflate;
 mod ops;
 mod sse;
 mod ws;
 
 pub use close::CloseCode;
 pub use code::Code;
+pub use deflate::{DEFLATE_RESPONSE, InflateError, deflate_frame, inflate, takes_deflate};
 pub use ops::{ClientOp, InvalidOp, error, presence, reset, subscribed, unsubscribed};
 pub use sse::{sse_change, sse_presence, sse_reset, sse_start};
-pub use ws::{change_frame, close_frame, ping_frame, pong_frame, text_frame};
+pub use ws::{
+    Wire, change_frame, close_frame, deflated_change_frame, ping_frame, pong_frame, text_frame,
+};
 
 /// The WebSocket subprotocol; a bare reader may leave it out.
 pub const SUBPROTOCOL: &str = "tenbells.v1";

@@ -268,6 +268,7 @@ impl Ring {
 mod tests {
     use super::*;
     use crate::model::{ChangeBody, encode_change};
+    use crate::protocol::Wire;
     use crate::store::StoredChange;
     use jiff::Timestamp;
 
@@ -357,7 +358,7 @@ mod tests {
             ["entry.redacted", "entry.published", "entry.retracted"]
         );
         for frame in frames {
-            let ws = String::from_utf8_lossy(frame.ws()).into_owned();
+            let ws = String::from_utf8_lossy(frame.ws(Wire::Plain)).into_owned();
             assert!(!ws.contains("canary"), "{ws}");
             assert!(!frame.json().contains("canary"));
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use crate::model::{ChangeKind, EntryId, Epoch, Offset, TopicName, encode_redacted};
-use crate::protocol::{change_frame, sse_change};
+use crate::protocol::{Wire, change_frame, deflated_change_frame, sse_change};
 use crate::store::StoredChange;
 
 /// One change in its wire formats. A format that nobody reads is never encoded.
@@ -13,6 +13,7 @@ use crate::store::StoredChange;
 pub struct Frame {
     change: StoredChange,
     ws: OnceLock<Bytes>,
+    ws_deflated: OnceLock<Bytes>,
     sse: OnceLock<Bytes>,
 }
 
@@ -22,6 +23,7 @@ impl Frame {
         Arc::new(Self {
             change,
             ws: OnceLock::new(),
+            ws_deflated: OnceLock::new(),
             sse: OnceLock::new(),
         })
     }
@@ -47,8 +49,14 @@ impl Frame {
     }
 
     /// The whole WebSocket frame, header and payload.
-    pub fn ws(&self) -> &Bytes {
-        self.ws.get_or_init(|| change_frame(&self.change.json))
+    pub fn ws(&self, wire: Wire) -> &Bytes {
+        let plain = self.ws.get_or_init(|| change_frame(&self.change.json));
+        match wire {
+            Wire::Plain => plain,
+            Wire::Deflated => self
+                .ws_deflated
+                .get_or_init(|| deflated_change_frame(plain).unwrap_or_else(|| plain.clone())),
+        }
     }
 
     /// The whole server-sent event.
@@ -64,8 +72,8 @@ impl Frame {
 
     /// About how much memory it takes, in bytes.
     pub fn weight(&self) -> usize {
-        // JSON, and the two formats it may be encoded in.
-        self.change.json.len() * 3 + 256
+        // JSON, the two formats it may be encoded in, and one of them compressed.
+        self.change.json.len() * 4 + 256
     }
 
     /// The frame that takes its place once its entry was retracted.

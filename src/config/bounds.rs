@@ -79,6 +79,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("websocket.ping_every_ms", ms(SECOND_MS, 10 * MINUTE_MS)),
     setting("websocket.pong_within_ms", ms(100, 5 * MINUTE_MS)),
     setting("websocket.stall_max_ms", ms(SECOND_MS, 10 * MINUTE_MS)),
+    setting("websocket.deflate", Switch),
     setting("tls.certificate", Text),
     setting("tls.key", Text),
     setting("tls.handshake_timeout_ms", ms(100, MINUTE_MS)),

@@ -97,6 +97,7 @@ pub(super) struct WsForm {
     pub ping_every_ms: i64,
     pub pong_within_ms: i64,
     pub stall_max_ms: i64,
+    pub deflate: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,6 +187,7 @@ impl Default for WsForm {
             ping_every_ms: 25_000,
             pong_within_ms: 10_000,
             stall_max_ms: 60_000,
+            deflate: true,
         }
     }
 }
@@ -247,6 +249,7 @@ impl Form {
                 ping_every: duration(self.websocket.ping_every_ms),
                 pong_within: duration(self.websocket.pong_within_ms),
                 stall_max: duration(self.websocket.stall_max_ms),
+                deflate: self.websocket.deflate,
             },
             log: LogConfig {
                 format: self.log.format,

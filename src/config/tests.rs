@@ -96,7 +96,7 @@ fn every_setting_has_a_variable_that_sets_it() {
         ("public_url", _) => "https://live.example".to_owned(),
         ("log.format", _) => "json".to_owned(),
         ("log.level", _) => "debug".to_owned(),
-        ("topics.auto_create", _) => "false".to_owned(),
+        ("topics.auto_create" | "websocket.deflate", _) => "false".to_owned(),
         ("http.connections_max", _) => "500".to_owned(),
         ("tls.certificate" | "tls.key", _) => "file.pem".to_owned(),
         (_, bounds::Kind::Integer { min, .. }) => (min + 5).to_string(),

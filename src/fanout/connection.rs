@@ -9,12 +9,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::inbound::{Assembly, Received};
+use super::Hello;
+use super::inbound::{Accepts, Assembly, Received};
 use super::socket::{Sent, Socket};
 use crate::broker::Channel;
 use crate::keys::{Grant, Right};
 use crate::model::TopicName;
-use crate::protocol::CloseCode;
+use crate::protocol::{CloseCode, Wire};
 
 /// Answers that may wait for a reader that takes nothing.
 const ANSWERS_MAX: usize = 64;
@@ -73,6 +74,8 @@ struct HalfDone {
 pub(super) struct Connection {
     pub socket: Socket,
     pub generation: u32,
+    /// The form of its changes.
+    pub wire: Wire,
     /// Most readers follow one topic: that costs no allocation.
     pub subscriptions: SmallVec<[Subscription; 2]>,
     pub grant: Option<Arc<Grant>>,
@@ -109,18 +112,13 @@ impl Key {
 }
 
 impl Connection {
-    pub(super) fn new(
-        socket: Socket,
-        generation: u32,
-        grant: Option<Arc<Grant>>,
-        admission: Box<dyn Send>,
-        now: u32,
-    ) -> Self {
+    pub(super) fn new(socket: Socket, generation: u32, hello: Hello, now: u32) -> Self {
         Self {
             socket,
             generation,
+            wire: hello.wire,
             subscriptions: SmallVec::new(),
-            grant,
+            grant: hello.grant,
             half_done: None,
             blocked_at: None,
             opened_at: now,
@@ -132,7 +130,7 @@ impl Connection {
             breaches: 0,
             messages: MESSAGES_BURST,
             messages_at: now,
-            _admission: admission,
+            _admission: hello.admission,
         }
     }
 
@@ -275,7 +273,11 @@ impl Connection {
             Some(half_done) => std::mem::take(&mut half_done.assembly),
             None => Assembly::default(),
         };
-        let outcome = assembly.read(bytes, message_bytes_max, received);
+        let accepts = Accepts {
+            message_bytes_max,
+            wire: self.wire,
+        };
+        let outcome = assembly.read(bytes, accepts, received);
         if !assembly.is_empty() {
             self.half_done().assembly = assembly;
         }

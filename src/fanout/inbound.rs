@@ -1,7 +1,8 @@
 //! What a reader sends: a strict, small reader of RFC 6455 frames on tungstenite's header codec.
 //!
 //! Readers say little, so nothing is kept for one between messages; only a message that arrives in pieces has a buffer,
-//! never longer than the limit, and its declared length is refused before anything is allocated.
+//! never longer than the limit, and its declared length is refused before anything is allocated. Compressed messages
+//! (RFC 7692) are inflated within the same limit, where the handshake agreed on them.
 
 use std::io::Cursor;
 
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use crate::protocol::CloseCode;
+use crate::protocol::{CloseCode, InflateError, Wire, inflate};
 
 /// Longest payload of a control frame (RFC 6455, section 5.5), in bytes.
 const CONTROL_BYTES_MAX: u64 = 125;
@@ -27,13 +28,30 @@ pub(super) enum Received {
     Close(Option<u16>),
 }
 
+/// What a reader may send.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Accepts {
+    /// Longest message, in bytes, compressed or not.
+    pub message_bytes_max: usize,
+    /// Whether it may be compressed.
+    pub wire: Wire,
+}
+
 /// A message that has not wholly arrived.
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
     /// The beginning of a frame.
     raw: Vec<u8>,
-    /// Unmasked payloads of earlier fragments.
-    fragments: Option<Vec<u8>>,
+    /// What earlier fragments said.
+    fragments: Option<Fragments>,
+}
+
+/// A message, as far as it is there.
+#[derive(Debug, Default)]
+struct Fragments {
+    /// Unmasked payloads.
+    payload: Vec<u8>,
+    is_deflated: bool,
 }
 
 struct Incoming<'a> {
@@ -55,7 +73,7 @@ impl Assembly {
     pub(super) fn read(
         &mut self,
         bytes: &[u8],
-        message_bytes_max: usize,
+        accepts: Accepts,
         received: &mut Vec<Received>,
     ) -> Result<(), CloseCode> {
         let joined = if self.raw.is_empty() {
@@ -66,22 +84,24 @@ impl Assembly {
             Some(raw)
         };
         let mut rest = joined.as_deref().unwrap_or(bytes);
-        while let Some(frame) = next_frame(rest, self.room(message_bytes_max))? {
+        while let Some(frame) = next_frame(rest, self.room(accepts), accepts.wire)? {
             rest = &rest[frame.used..];
-            self.take(&frame, received)?;
+            self.take(&frame, accepts, received)?;
         }
         self.raw = rest.to_vec();
         Ok(())
     }
 
     /// Bytes that the message may still have.
-    fn room(&self, message_bytes_max: usize) -> usize {
-        message_bytes_max.saturating_sub(self.fragments.as_ref().map_or(0, Vec::len))
+    fn room(&self, accepts: Accepts) -> usize {
+        let used = self.fragments.as_ref().map_or(0, |f| f.payload.len());
+        accepts.message_bytes_max.saturating_sub(used)
     }
 
     fn take(
         &mut self,
         frame: &Incoming<'_>,
+        accepts: Accepts,
         received: &mut Vec<Received>,
     ) -> Result<(), CloseCode> {
         let mask = frame.header.mask.ok_or(CloseCode::Protocol)?;
@@ -91,15 +111,18 @@ impl Assembly {
             }
             OpCode::Data(data) => {
                 let mut message = match (data, self.fragments.take()) {
-                    (Data::Text, None) => Vec::new(),
-                    (Data::Continue, Some(earlier)) => earlier,
+                    (Data::Text, None) => Fragments {
+                        payload: Vec::new(),
+                        is_deflated: frame.header.rsv1,
+                    },
+                    // Only the first frame of a message says that it is compressed (RFC 7692, section 6.1).
+                    (Data::Continue, Some(earlier)) if !frame.header.rsv1 => earlier,
                     (Data::Binary, None) => return Err(CloseCode::Unsupported),
                     _ => return Err(CloseCode::Protocol),
                 };
-                message.extend(unmask(frame.payload, mask));
+                message.payload.extend(unmask(frame.payload, mask));
                 if frame.header.is_final {
-                    let text = String::from_utf8(message).map_err(|_| CloseCode::InvalidText)?;
-                    received.push(Received::Text(text));
+                    received.push(Received::Text(message.text(accepts)?));
                 } else {
                     self.fragments = Some(message);
                 }
@@ -109,8 +132,26 @@ impl Assembly {
     }
 }
 
+impl Fragments {
+    fn text(self, accepts: Accepts) -> Result<String, CloseCode> {
+        let message = if self.is_deflated {
+            inflate(&self.payload, accepts.message_bytes_max).map_err(|error| match error {
+                InflateError::TooLarge => CloseCode::TooLarge,
+                InflateError::Invalid => CloseCode::Protocol,
+            })?
+        } else {
+            self.payload
+        };
+        String::from_utf8(message).map_err(|_| CloseCode::InvalidText)
+    }
+}
+
 /// The frame at the beginning of `bytes`; none where it is not all there.
-fn next_frame(bytes: &[u8], data_bytes_max: usize) -> Result<Option<Incoming<'_>>, CloseCode> {
+fn next_frame(
+    bytes: &[u8],
+    data_bytes_max: usize,
+    wire: Wire,
+) -> Result<Option<Incoming<'_>>, CloseCode> {
     let mut cursor = Cursor::new(bytes);
     let Some((header, length)) =
         FrameHeader::parse(&mut cursor).map_err(|_| CloseCode::Protocol)?
@@ -118,14 +159,17 @@ fn next_frame(bytes: &[u8], data_bytes_max: usize) -> Result<Option<Incoming<'_>
         return Ok(None);
     };
     let start = usize::try_from(cursor.position()).map_err(|_| CloseCode::Protocol)?;
-    if header.rsv1 || header.rsv2 || header.rsv3 || header.mask.is_none() {
+    let is_control = matches!(header.opcode, OpCode::Control(_));
+    if header.rsv1 && (is_control || wire == Wire::Plain) {
+        return Err(CloseCode::Protocol);
+    }
+    if header.rsv2 || header.rsv3 || header.mask.is_none() {
         return Err(CloseCode::Protocol);
     }
     // The shortest form of a length is the only one (section 5.2).
     if header.len(length) != start {
         return Err(CloseCode::Protocol);
     }
-    let is_control = matches!(header.opcode, OpCode::Control(_));
     if is_control && (!header.is_final || length > CONTROL_BYTES_MAX) {
         return Err(CloseCode::Protocol);
     }

@@ -4,6 +4,7 @@
 //! subscribers takes, the next walk finds several behind each cursor and sends them as one buffer: a write costs far
 //! more than its bytes.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::broker::{Channel, Frame, Walk};
 use crate::model::Offset;
+use crate::protocol::Wire;
 
 /// Most changes of a run.
 const RUN_FRAMES_MAX: usize = 64;
@@ -18,7 +20,7 @@ const RUN_FRAMES_MAX: usize = 64;
 const RUN_BYTES_MAX: usize = 64 << 10;
 /// Runs kept of a topic, for subscribers at different cursors.
 const RUNS_MAX: usize = 32;
-/// Bytes of runs kept of a topic.
+/// Bytes of runs kept of a topic, in each form that somebody reads.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
 /// Changes in a row.
@@ -27,7 +29,8 @@ pub(super) struct Run {
     after: Offset,
     last: Offset,
     frames: Vec<Arc<Frame>>,
-    bytes: Bytes,
+    plain: OnceCell<Bytes>,
+    deflated: OnceCell<Bytes>,
     /// Built at its bounds: more stood behind it already.
     is_full: bool,
 }
@@ -53,22 +56,12 @@ pub(super) enum Behind<'a> {
 impl Run {
     fn new(after: Offset, frames: Vec<Arc<Frame>>, head: Offset) -> Option<Self> {
         let last = frames.last()?.offset();
-        let bytes = match frames.as_slice() {
-            [only] => only.ws().clone(),
-            many => {
-                let length = many.iter().map(|frame| frame.ws().len()).sum();
-                let mut joined = BytesMut::with_capacity(length);
-                for frame in many {
-                    joined.extend_from_slice(frame.ws());
-                }
-                joined.freeze()
-            }
-        };
         Some(Self {
             after,
             last,
             frames,
-            bytes,
+            plain: OnceCell::new(),
+            deflated: OnceCell::new(),
             is_full: last < head,
         })
     }
@@ -83,22 +76,26 @@ impl Run {
         self.last - self.after
     }
 
-    /// The frames of all its changes.
-    pub(super) fn bytes(&self) -> &Bytes {
-        &self.bytes
+    /// The frames of all its changes, joined when the first reader of that form asks.
+    pub(super) fn bytes(&self, wire: Wire) -> &Bytes {
+        let joined = match wire {
+            Wire::Plain => &self.plain,
+            Wire::Deflated => &self.deflated,
+        };
+        joined.get_or_init(|| join(&self.frames, wire))
     }
 
     /// Where a write that stopped after `sent` bytes leaves the cursor, and the rest of the frame it cut, if it cut one.
     ///
     /// The rest is a slice of that one frame, not of the run: a stalled reader keeps alive no more than that.
-    pub(super) fn cut(&self, sent: usize) -> (Offset, Option<Bytes>) {
+    pub(super) fn cut(&self, sent: usize, wire: Wire) -> (Offset, Option<Bytes>) {
         let mut end = 0;
         let mut cursor = self.after;
         for frame in &self.frames {
             if sent <= end {
                 break;
             }
-            let bytes = frame.ws();
+            let bytes = frame.ws(wire);
             cursor = frame.offset();
             if sent < end + bytes.len() {
                 return (cursor, Some(bytes.slice(sent - end..)));
@@ -108,9 +105,22 @@ impl Run {
         (cursor, None)
     }
 
+    /// About how many bytes it may hold, in each form.
     fn weight(&self) -> usize {
-        self.bytes.len()
+        self.frames.iter().map(|frame| frame.json().len()).sum()
     }
+}
+
+fn join(frames: &[Arc<Frame>], wire: Wire) -> Bytes {
+    if let [only] = frames {
+        return only.ws(wire).clone();
+    }
+    let length = frames.iter().map(|frame| frame.ws(wire).len()).sum();
+    let mut joined = BytesMut::with_capacity(length);
+    for frame in frames {
+        joined.extend_from_slice(frame.ws(wire));
+    }
+    joined.freeze()
 }
 
 impl Runs {
@@ -204,18 +214,18 @@ mod tests {
     fn a_cut_run_leaves_the_rest_of_one_frame_and_the_cursor_on_it() {
         let run = Run::new(4, frames(5..=7), 7).expect("a run");
         assert_eq!((run.count(), run.last()), (3, 7));
-        let length = frame(5, 10).ws().len();
-        assert_eq!(run.bytes().len(), 3 * length);
-        assert_eq!(run.cut(0), (4, None));
-        assert_eq!(run.cut(length), (5, None));
-        assert_eq!(run.cut(3 * length), (7, None));
+        let length = frame(5, 10).ws(Wire::Plain).len();
+        assert_eq!(run.bytes(Wire::Plain).len(), 3 * length);
+        assert_eq!(run.cut(0, Wire::Plain), (4, None));
+        assert_eq!(run.cut(length, Wire::Plain), (5, None));
+        assert_eq!(run.cut(3 * length, Wire::Plain), (7, None));
         for sent in [1, length - 1, length + 1, 3 * length - 1] {
-            let (cursor, rest) = run.cut(sent);
+            let (cursor, rest) = run.cut(sent, Wire::Plain);
             let rest = rest.expect("a frame was cut");
             assert_eq!(cursor, 5 + (sent / length) as u64);
             assert_eq!(rest.len(), length - sent % length);
             let end = (sent / length + 1) * length;
-            assert_eq!(rest, run.bytes().slice(sent..end));
+            assert_eq!(rest, run.bytes(Wire::Plain).slice(sent..end));
         }
     }
 
@@ -223,7 +233,10 @@ mod tests {
     fn one_change_is_shared_and_several_are_joined() {
         let one = frame(1, 10);
         let run = Run::new(0, vec![Arc::clone(&one)], 1).expect("a run");
-        assert_eq!(run.bytes().as_ptr(), one.ws().as_ptr());
+        assert_eq!(
+            run.bytes(Wire::Plain).as_ptr(),
+            one.ws(Wire::Plain).as_ptr()
+        );
         assert!(Run::new(0, Vec::new(), 1).is_none());
     }
 

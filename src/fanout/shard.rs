@@ -217,7 +217,7 @@ impl Shard {
         }
     }
 
-    fn adopt(&mut self, handover: Handover, hello: Hello) {
+    fn adopt(&mut self, handover: Handover, mut hello: Hello) {
         let Handover {
             stream,
             session,
@@ -245,19 +245,15 @@ impl Shard {
             self.granted.insert(key);
         }
         let has_session = session.is_some();
-        slot.insert(Connection::new(
-            Socket::new(stream, session),
-            self.generation,
-            hello.grant,
-            hello.admission,
-            self.now,
-        ));
+        let socket = Socket::new(stream, session);
+        let subscribe = hello.subscribe.take();
+        slot.insert(Connection::new(socket, self.generation, hello, self.now));
         let patience = super::wheel::ticks(self.parts.options.first_subscribe);
         self.wheel.insert(self.now + patience, key);
         if self.drain.is_some() {
             return self.close_draining(key);
         }
-        if let Some((topic, after)) = hello.subscribe {
+        if let Some((topic, after)) = subscribe {
             self.subscribe(key, topic, after);
         }
         if !left_over.is_empty() {

@@ -19,9 +19,12 @@ use super::read::Query;
 use super::stall::StallGuard;
 use super::{Http, State};
 use crate::fanout::{Handover, Hello};
-use crate::protocol::{CloseCode, Code, SUBPROTOCOL, close_frame};
+use crate::protocol::{
+    CloseCode, Code, DEFLATE_RESPONSE, SUBPROTOCOL, Wire, close_frame, takes_deflate,
+};
 
 const ACCEPT: header::HeaderName = header::SEC_WEBSOCKET_ACCEPT;
+const EXTENSIONS: header::HeaderName = header::SEC_WEBSOCKET_EXTENSIONS;
 const PROTOCOL: header::HeaderName = header::SEC_WEBSOCKET_PROTOCOL;
 
 /// Answers the handshake and hands the socket over.
@@ -39,6 +42,7 @@ pub(super) async fn upgrade(
     let grant = http.grant(headers)?;
     let subscribe = first_subscribe(&Query::parse(query.as_deref()))?;
     let speaks_ours = offers_subprotocol(headers);
+    let wire = wire(&http, headers);
     if http.shutdown.is_triggered() {
         return Err(Problem::unavailable("the server is draining"));
     }
@@ -53,6 +57,7 @@ pub(super) async fn upgrade(
     let hello = Hello {
         grant,
         subscribe,
+        wire,
         admission: Box::new((reader, connection)),
     };
     let upgrading = hyper::upgrade::on(request);
@@ -70,6 +75,9 @@ pub(super) async fn upgrade(
     fields.insert(ACCEPT, accept);
     if speaks_ours {
         fields.insert(PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    }
+    if wire == Wire::Deflated {
+        fields.insert(EXTENSIONS, HeaderValue::from_static(DEFLATE_RESPONSE));
     }
     Ok(response)
 }
@@ -182,6 +190,20 @@ fn upgrade_required(detail: &'static str) -> Response {
         HeaderValue::from_static("13"),
     );
     response
+}
+
+/// What the reader offers and the configuration allows.
+fn wire(http: &Http, headers: &HeaderMap) -> Wire {
+    let offers_it = headers
+        .get_all(EXTENSIONS)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(takes_deflate);
+    if offers_it && http.options.deflate {
+        Wire::Deflated
+    } else {
+        Wire::Plain
+    }
 }
 
 fn offers_subprotocol(headers: &HeaderMap) -> bool {

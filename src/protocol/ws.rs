@@ -3,14 +3,26 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::CloseCode;
+use super::deflate::deflate_frame;
 
 /// Longest reason of a close frame, in bytes (RFC 6455, section 5.5: 125 with the code).
 const CLOSE_REASON_BYTES_MAX: usize = 123;
 
 const TEXT: u8 = 0x81;
+/// A text frame with RSV1, which says that its payload is compressed (RFC 7692, section 6).
+const DEFLATED_TEXT: u8 = 0xc1;
 const CLOSE: u8 = 0x88;
 const PING: u8 = 0x89;
 const PONG: u8 = 0x8a;
+
+/// In which form a reader gets its changes, as its handshake agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// As they are.
+    Plain,
+    /// Compressed where that is shorter (RFC 7692).
+    Deflated,
+}
 
 /// A text frame.
 pub fn text_frame(payload: &str) -> Bytes {
@@ -26,6 +38,26 @@ pub fn change_frame(json: &str) -> Bytes {
             json.get(1..).unwrap_or("}").as_bytes(),
         ],
     )
+}
+
+/// The frame of a change, compressed; `None` where the plain one is as good.
+pub fn deflated_change_frame(plain: &Bytes) -> Option<Bytes> {
+    deflate_frame(payload(plain))
+}
+
+/// A text frame of a payload that is compressed already.
+pub(super) fn deflated_text_frame(compressed: &[u8]) -> Bytes {
+    frame(DEFLATED_TEXT, &[compressed])
+}
+
+/// What stands behind the header of a frame of ours.
+fn payload(frame: &[u8]) -> &[u8] {
+    let header = match frame.get(1) {
+        Some(126) => 4,
+        Some(127) => 10,
+        _ => 2,
+    };
+    frame.get(header..).unwrap_or_default()
 }
 
 /// A close frame; a reason beyond 123 bytes is cut.

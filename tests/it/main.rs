@@ -4,6 +4,7 @@ mod access;
 mod caching;
 mod corpus;
 mod crash;
+mod deflate;
 mod drain;
 mod embargo;
 mod errors;

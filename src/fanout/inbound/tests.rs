@@ -6,6 +6,18 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use super::*;
 
 const MAX: usize = 64;
+const PLAIN: Accepts = Accepts {
+    message_bytes_max: MAX,
+    wire: Wire::Plain,
+};
+const LONG: Accepts = Accepts {
+    message_bytes_max: 1_000,
+    wire: Wire::Plain,
+};
+const DEFLATED: Accepts = Accepts {
+    message_bytes_max: MAX,
+    wire: Wire::Deflated,
+};
 const MASK: [u8; 4] = [1, 2, 3, 4];
 
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
@@ -24,7 +36,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 
 fn read(bytes: &[u8]) -> (Vec<Received>, Result<(), CloseCode>) {
     let mut received = Vec::new();
-    let outcome = Assembly::default().read(bytes, MAX, &mut received);
+    let outcome = Assembly::default().read(bytes, PLAIN, &mut received);
     (received, outcome)
 }
 
@@ -53,7 +65,7 @@ fn reads_text_in_one_piece_and_in_fragments_with_a_ping_between() {
     let mut received = Vec::new();
     for byte in &bytes {
         assembly
-            .read(std::slice::from_ref(byte), MAX, &mut received)
+            .read(std::slice::from_ref(byte), PLAIN, &mut received)
             .expect("valid");
     }
     assert_eq!(received, expected);
@@ -111,6 +123,60 @@ fn fragments_count_together() {
     assert_eq!(refused(&bytes), CloseCode::TooLarge);
 }
 
+/// "Hello" (RFC 7692, section 7.2.3.1).
+const HELLO: [u8; 7] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+
+fn read_deflated(bytes: &[u8]) -> Result<Vec<Received>, CloseCode> {
+    let mut received = Vec::new();
+    Assembly::default().read(bytes, DEFLATED, &mut received)?;
+    Ok(received)
+}
+
+#[test]
+fn compressed_messages_are_read_where_the_handshake_agreed() {
+    assert_eq!(refused(&frame(0xc1, &HELLO)), CloseCode::Protocol);
+    let hello = Received::Text("Hello".into());
+    assert_eq!(read_deflated(&frame(0xc1, &HELLO)), Ok(vec![hello.clone()]));
+    // In fragments, with a plain message behind (section 7.2.3.1; the bit stands on the first frame alone).
+    let mut bytes = frame(0x41, &HELLO[..3]);
+    bytes.extend(frame(0x8a, b""));
+    bytes.extend(frame(0x80, &HELLO[3..]));
+    bytes.extend(frame(0x81, b"plain"));
+    let plain = Received::Text("plain".into());
+    assert_eq!(
+        read_deflated(&bytes),
+        Ok(vec![Received::Pong, hello, plain])
+    );
+}
+
+#[test]
+fn a_compressed_message_has_the_limits_of_any_other() {
+    // Sixty-five spaces in a handful of bytes.
+    let deflated = |text: &str| {
+        let mut compressor = flate2::Compress::new(flate2::Compression::best(), false);
+        let mut bytes = Vec::with_capacity(1_000);
+        compressor
+            .compress_vec(text.as_bytes(), &mut bytes, flate2::FlushCompress::Sync)
+            .expect("compresses");
+        bytes.truncate(bytes.len() - 4);
+        bytes
+    };
+    let most = frame(0xc1, &deflated(&" ".repeat(MAX)));
+    assert_eq!(
+        read_deflated(&most),
+        Ok(vec![Received::Text(" ".repeat(MAX))])
+    );
+    let over = frame(0xc1, &deflated(&" ".repeat(MAX + 1)));
+    assert_eq!(read_deflated(&over), Err(CloseCode::TooLarge));
+    let rubbish = frame(0xc1, &[0xff; 8]);
+    assert_eq!(read_deflated(&rubbish), Err(CloseCode::Protocol));
+    for misplaced in [0xc0, 0xc9, 0xca, 0xc8] {
+        let mut bytes = frame(0x01, b"x");
+        bytes.extend(frame(misplaced, b""));
+        assert_eq!(read_deflated(&bytes), Err(CloseCode::Protocol));
+    }
+}
+
 proptest! {
     #[test]
     fn reads_what_tungstenite_writes(texts in proptest::collection::vec(".{0,20}", 1..6), cut in 1_usize..50) {
@@ -123,7 +189,7 @@ proptest! {
         let mut assembly = Assembly::default();
         let mut received = Vec::new();
         for piece in bytes.chunks(cut) {
-            assembly.read(piece, 1_000, &mut received).expect("valid");
+            assembly.read(piece, LONG, &mut received).expect("valid");
         }
         let expected: Vec<_> = texts.into_iter().map(Received::Text).collect();
         prop_assert_eq!(received, expected);
@@ -135,11 +201,11 @@ proptest! {
         let mut assembly = Assembly::default();
         let mut received = Vec::new();
         for piece in bytes.chunks(7) {
-            if assembly.read(piece, MAX, &mut received).is_err() {
+            if assembly.read(piece, DEFLATED, &mut received).is_err() {
                 break;
             }
             prop_assert!(assembly.raw.len() <= MAX + 125 + 14);
-            prop_assert!(assembly.fragments.as_ref().is_none_or(|kept| kept.len() <= MAX));
+            prop_assert!(assembly.fragments.as_ref().is_none_or(|kept| kept.payload.len() <= MAX));
         }
     }
 }

@@ -130,6 +130,6 @@ fn breach_reason(code: CloseCode) -> &'static str {
         CloseCode::Unsupported => "messages are text frames of JSON",
         CloseCode::InvalidText => "text frames are UTF-8",
         CloseCode::TooLarge => "the message is too large",
-        _ => "the frame breaks RFC 6455",
+        _ => "the frame breaks RFC 6455 or 7692",
     }
 }

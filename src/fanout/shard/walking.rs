@@ -306,16 +306,18 @@ pub(super) fn deliver(
     now: u32,
     tally: &mut Tally,
 ) -> Delivery {
-    match connection.send(run.bytes()) {
+    let wire = connection.wire;
+    let bytes = run.bytes(wire);
+    match connection.send(bytes) {
         Sent::Whole => {
             member.cursor = run.last();
-            tally.sent(run.count(), run.bytes().len() as u64);
+            tally.sent(run.count(), bytes.len() as u64);
             Delivery::Whole
         }
         Sent::Gone => Delivery::Gone,
         Sent::Part(sent) => {
             let before = member.cursor;
-            let (cursor, rest) = run.cut(sent);
+            let (cursor, rest) = run.cut(sent, wire);
             member.cursor = cursor;
             connection.block(rest, channel, now);
             tally.sent(cursor - before, sent as u64);
