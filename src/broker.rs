@@ -5,6 +5,8 @@
 
 mod channel;
 mod cursor;
+mod desk;
+mod desks;
 mod document;
 mod frame;
 mod page;
@@ -23,6 +25,8 @@ use tokio::sync::mpsc;
 
 pub use channel::{Channel, Presence, RingLimit, Walk};
 pub use cursor::{ResetReason, Start, resolve};
+pub use desk::{LastEntry, ListedTopic, Preview, Source};
+pub use desks::{DESK_STAYS, DESKS_MAX, Desk, Desks, DesksError, TOPIC_DESKS_MAX};
 pub use frame::Frame;
 pub use page::{PAGE_CHANGES, Page};
 pub use publish::{Published, WriteError, WriteRequest};
@@ -86,6 +90,7 @@ pub struct Broker {
     pages: Pages,
     outlets: OnceLock<Vec<Arc<dyn Outlet>>>,
     compaction: tokio::sync::Notify,
+    desks: Desks,
 }
 
 impl Broker {
@@ -99,6 +104,7 @@ impl Broker {
             pages: Pages::new(options.page_bytes_max),
             outlets: OnceLock::new(),
             compaction: tokio::sync::Notify::new(),
+            desks: Desks::default(),
         })
     }
 
@@ -130,6 +136,11 @@ impl Broker {
     /// The store, for operating: readiness and backups.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// Who is at which topic's desk.
+    pub fn desks(&self) -> &Desks {
+        &self.desks
     }
 
     /// The clock.

@@ -6,9 +6,11 @@
 mod admission;
 mod auth;
 mod body;
+mod desk;
 mod entries;
 mod feeds;
 mod handshake;
+mod linger;
 mod listener;
 mod ops;
 mod pages;
@@ -29,7 +31,7 @@ use axum::http::header::{
     STRICT_TRANSPORT_SECURITY,
 };
 use axum::http::{HeaderValue, Method};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -119,6 +121,9 @@ pub fn router(http: Arc<Http>) -> Router {
         .route("/t/{topic}", get(pages::page))
         .route("/assets/{name}", get(pages::asset))
         .route("/v1/ws", get(websocket::upgrade))
+        .route("/v1/key", get(desk::key))
+        .route("/v1/preview", post(desk::preview))
+        .route("/v1/topics", get(desk::topics))
         .route(
             "/v1/topics/{topic}",
             get(read::topic).put(topics::put).patch(topics::patch),
@@ -135,6 +140,15 @@ pub fn router(http: Arc<Http>) -> Router {
             get(read::entry)
                 .patch(entries::revise)
                 .delete(entries::retract),
+        )
+        .route("/v1/topics/{topic}/source", get(desk::topic_source))
+        .route(
+            "/v1/topics/{topic}/entries/{id}/source",
+            get(desk::entry_source),
+        )
+        .route(
+            "/v1/topics/{topic}/desks/{session}",
+            put(desk::stay).delete(desk::leave),
         )
         .route("/v1/topics/{topic}/changes", get(read::changes))
         .route("/v1/topics/{topic}/audit", get(read::audit))
@@ -159,6 +173,9 @@ pub fn router(http: Arc<Http>) -> Router {
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(&http),
             ops::measure,
+        ))
+        .layer(axum::middleware::map_request(
+            |request: axum::extract::Request| async { linger::lingering(request) },
         ))
         .with_state(http)
 }

@@ -95,6 +95,20 @@ impl Role {
     }
 }
 
+impl Right {
+    /// Every right.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Publish, Self::Inspect];
+
+    /// Its name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Publish => "publish",
+            Self::Inspect => "inspect",
+        }
+    }
+}
+
 impl Grant {
     /// The grant of the key `id`: `role` on the topics that one of the globs (`*` and `?`) matches.
     pub fn new(id: impl Into<Arc<str>>, role: Role, topics: &[impl AsRef<str>]) -> Self {
@@ -106,6 +120,11 @@ impl Grant {
                 .map(|glob| WildMatch::new(glob.as_ref()))
                 .collect(),
         }
+    }
+
+    /// The globs of its topics, as the key was made with.
+    pub fn globs(&self) -> impl Iterator<Item = String> {
+        self.topics.iter().map(WildMatch::pattern)
     }
 
     /// Whether it has the right on this topic.

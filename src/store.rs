@@ -39,6 +39,9 @@ pub use stored::{
 
 use crate::model::{EntryId, Offset, TopicName};
 
+/// Whether a topic of this name is meant. Asked while the store is being read: it must not call the store.
+pub type KeepName<'a> = dyn Fn(&TopicName) -> bool + 'a;
+
 /// What keeps the log. All reads block: call them off the async threads.
 pub trait Store: Send + Sync + 'static {
     /// Queues an append; [`Receipt::wait`] tells how it ended.
@@ -77,6 +80,17 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the medium can't be read.
     fn newest_topics(&self, limit: usize) -> Result<Vec<StoredTopic>, ReadError>;
+
+    /// Topics whose name is kept, private ones and those without a change too: the one with the newest change first,
+    /// those without any last.
+    ///
+    /// # Errors
+    /// When the medium can't be read.
+    fn newest_named(
+        &self,
+        keep: &KeepName<'_>,
+        limit: usize,
+    ) -> Result<Vec<StoredTopic>, ReadError>;
 
     /// One entry: released, retracted or held.
     ///

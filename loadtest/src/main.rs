@@ -5,12 +5,17 @@
 
 mod args;
 mod check;
+mod chunked;
 mod clock;
 mod command;
+mod cores;
 mod crew;
+mod event;
+mod exchange;
 mod frame;
 mod handshake;
 mod http;
+mod inflate;
 mod latency;
 mod machine;
 mod message;
@@ -118,7 +123,8 @@ fn run(command: &Command, output: &Output) -> Result<Report> {
     let report = runtime.block_on(async {
         match command {
             Command::Publish(args) => command::publish::run(args).await,
-            Command::Fanout(args) | Command::Topics(args) => command::fanout::run(args).await,
+            Command::Fanout(args) => command::fanout::run("fanout", args).await,
+            Command::Topics(args) => command::fanout::run("topics", args).await,
             Command::Soak(args) => command::soak::run(args).await,
             Command::Burst(args) => command::burst::run(args).await,
             Command::Storm(args) => command::storm::run(args).await,

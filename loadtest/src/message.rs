@@ -48,8 +48,9 @@ pub fn read(payload: &[u8]) -> Message<'_> {
     }
 }
 
+/// The offset of a change: it stands near the front, in its WebSocket message as in the bare change.
 #[inline]
-fn offset(payload: &[u8]) -> Option<u64> {
+pub fn offset(payload: &[u8]) -> Option<u64> {
     const NAME: &[u8] = b"\"offset\":";
     let head = &payload[..payload.len().min(HEAD_BYTES)];
     let start = memmem::find(head, NAME)? + NAME.len();

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::cores;
+
 /// A process whose cost is measured.
 #[derive(Debug, Clone)]
 pub struct Process {
@@ -87,11 +89,32 @@ impl Process {
     }
 }
 
+/// Bytes that the kernel holds for readers of this machine's `port`, because their receive buffers are full: sent by
+/// the server, and not taken.
+pub fn untaken_bytes(port: u16) -> u64 {
+    ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|table| fs::read_to_string(table).ok())
+        .map(|table| send_queues(&table, port))
+        .sum()
+}
+
 impl Usage {
     /// CPU of the process and of `ksoftirqd` between `earlier` and this reading.
     pub fn cpu_since(&self, earlier: &Self) -> Duration {
         (self.user + self.system + self.ksoftirqd)
             .saturating_sub(earlier.user + earlier.system + earlier.ksoftirqd)
+    }
+
+    /// This reading, had the counters gone on by what passed between `from` and `to`; memory is that of `to`.
+    pub fn continued(&self, from: &Self, to: &Self) -> Self {
+        Self {
+            user: self.user + to.user.saturating_sub(from.user),
+            system: self.system + to.system.saturating_sub(from.system),
+            ksoftirqd: self.ksoftirqd + to.ksoftirqd.saturating_sub(from.ksoftirqd),
+            rss_bytes: to.rss_bytes,
+            tcp_bytes: to.tcp_bytes,
+        }
     }
 
     /// The part of it that was `ksoftirqd`'s.
@@ -112,7 +135,9 @@ fn ksoftirqd() -> Vec<u32> {
     processes()
         .filter(|pid| {
             fs::read_to_string(format!("/proc/{pid}/comm"))
-                .is_ok_and(|name| name.starts_with("ksoftirqd/"))
+                .ok()
+                .and_then(|name| name.trim().strip_prefix("ksoftirqd/")?.parse().ok())
+                .is_some_and(|core| !cores::receives(core))
         })
         .collect()
 }
@@ -161,6 +186,20 @@ fn listening_inode(table: &str, port: u16) -> Option<u64> {
     })
 }
 
+/// Bytes in the send queues of all connections of a local port.
+fn send_queues(table: &str, port: u16) -> u64 {
+    const ESTABLISHED: &str = "01";
+    let queue = |line: &str| {
+        let mut fields = line.split_ascii_whitespace().skip(1);
+        let (_, local_port) = fields.next()?.rsplit_once(':')?;
+        let state = fields.nth(1)?;
+        let (sent, _) = fields.next()?.split_once(':')?;
+        (state == ESTABLISHED && u16::from_str_radix(local_port, 16) == Ok(port))
+            .then(|| u64::from_str_radix(sent, 16).ok())?
+    };
+    table.lines().skip(1).filter_map(queue).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,6 +217,11 @@ mod tests {
              1: 0100007F:1B62 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4242 1\n";
         assert_eq!(listening_inode(table, 0x1b62), Some(4242));
         assert_eq!(listening_inode(table, 80), None);
+        let queues = table.replace("01 0:0", "01 000001F4:00000007");
+        assert_eq!(
+            (send_queues(&queues, 0x1b62), send_queues(&queues, 80)),
+            (500, 0)
+        );
         assert_eq!(
             tcp_bytes("sockets: used 9\nTCP: inuse 1 orphan 0 tw 0 alloc 2 mem 3\n"),
             Some(3 * rustix::param::page_size() as u64)

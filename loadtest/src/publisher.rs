@@ -49,6 +49,17 @@ pub struct Stretch {
     pub placed: Vec<(u32, u64)>,
 }
 
+impl Stretch {
+    /// Adds a later stretch.
+    pub fn merge(&mut self, later: Self) {
+        self.acknowledged += later.acknowledged;
+        self.latency.merge(&later.latency);
+        self.late.merge(&later.late);
+        self.refused.extend(later.refused);
+        self.placed.extend(later.placed);
+    }
+}
+
 struct Sent {
     topic: u32,
     late_us: u64,
@@ -109,6 +120,16 @@ impl Publisher {
     pub async fn burst(&mut self, count: u64) -> Result<Stretch> {
         let now = now_micros();
         self.send(count, move |_| now).await
+    }
+
+    /// From now on entries are written by `writer`; returns the one before.
+    pub fn write_with(&mut self, writer: Writer) -> Writer {
+        std::mem::replace(&mut self.writer, writer)
+    }
+
+    /// The broker's port.
+    pub fn port(&self) -> u16 {
+        self.target.address.port()
     }
 
     /// The highest acknowledged offset of each topic.

@@ -12,6 +12,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::handshake::Offer;
+
 pub use tally::{Bucket, Seen, Tally};
 pub use work::work;
 
@@ -43,8 +45,25 @@ pub struct Plan {
 pub enum Wire {
     /// The broker's WebSocket.
     WebSocket,
+    /// The broker's WebSocket, compressed.
+    Deflated,
+    /// Its event stream.
+    EventStream,
+    /// Catch-up pages, one after the other, for which the broker waits.
+    LongPoll,
     /// Frames on a bare TCP connection, from offset 1: the bare send loop.
     Plain,
+}
+
+impl Wire {
+    /// What a WebSocket of it asks for.
+    pub fn offer(self) -> Offer {
+        if self == Self::Deflated {
+            Offer::Deflate
+        } else {
+            Offer::Plain
+        }
+    }
 }
 
 /// Where readers begin.
@@ -125,6 +144,8 @@ pub struct Pulse {
     pub violations: u64,
     /// Readers behind the target.
     pub behind: u64,
+    /// Pings, comments and empty pages since the start: what a quiet reader is told.
+    pub heartbeats: u64,
     /// Longest delivery of the last moments, in microseconds.
     pub slowest_us: u64,
 }
@@ -139,6 +160,7 @@ impl Pulse {
         self.bytes += other.bytes;
         self.violations += other.violations;
         self.behind += other.behind;
+        self.heartbeats += other.heartbeats;
         self.slowest_us = self.slowest_us.max(other.slowest_us);
     }
 

@@ -23,6 +23,8 @@ pub use terminal::print;
 pub struct Report {
     /// The command, as it was typed.
     pub command: &'static str,
+    /// How readers read; none where there are none, or only those of the bare loop.
+    pub transport: Option<&'static str>,
     /// Its settings.
     pub settings: Value,
     /// Where it ran.
@@ -103,6 +105,7 @@ impl Report {
     pub fn new(command: &'static str, settings: &impl Serialize) -> Self {
         Self {
             command,
+            transport: None,
             settings: serde_json::to_value(settings).unwrap_or_default(),
             machine: Machine::look(),
             started_at: jiff::Timestamp::now().to_string(),
@@ -111,6 +114,21 @@ impl Report {
             distributions: Vec::new(),
             series: Vec::new(),
             failures: Vec::new(),
+        }
+    }
+
+    /// The same report, of readers over `transport`.
+    #[must_use]
+    pub fn over(mut self, transport: &'static str) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// What was run, for headings: the command, and how readers read.
+    pub fn title(&self) -> String {
+        match self.transport {
+            Some(transport) => format!("loadtest {}, by {transport}", self.command),
+            None => format!("loadtest {}", self.command),
         }
     }
 
@@ -137,6 +155,23 @@ impl Report {
             value,
             unit,
         });
+    }
+
+    /// Adds the smallest, the middle and the largest of the rounds' values, unless there are none.
+    pub fn spread(&mut self, key: &str, label: &str, mut values: Vec<f64>, unit: &'static str) {
+        values.sort_by(f64::total_cmp);
+        let (Some(min), Some(max)) = (values.first(), values.last()) else {
+            return;
+        };
+        let median = f64::midpoint(values[(values.len() - 1) / 2], values[values.len() / 2]);
+        for (name, value) in [("min", *min), ("median", median), ("max", *max)] {
+            self.figure(
+                format!("{key}_{name}"),
+                format!("{label}, {name}"),
+                value,
+                unit,
+            );
+        }
     }
 
     /// Adds a distribution, unless it is empty.
@@ -279,6 +314,16 @@ mod tests {
         assert_eq!(duration(999), "999 µs");
         assert_eq!(duration(1_500), "1.50 ms");
         assert_eq!(duration(2_000_000), "2.00 s");
+    }
+
+    #[test]
+    fn the_spread_has_the_middle() {
+        let mut report = Report::new("ratio", &serde_json::json!({}));
+        report.spread("r", "r", vec![3.0, 1.0, 2.0], "×");
+        report.spread("s", "s", vec![4.0, 1.0, 2.0, 3.0], "×");
+        report.spread("t", "t", Vec::new(), "×");
+        let values: Vec<f64> = report.figures.iter().map(|figure| figure.value).collect();
+        assert_eq!(values, [1.0, 2.0, 3.0, 1.0, 2.5, 4.0]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::args::{self, Broker, Content};
@@ -38,12 +38,50 @@ pub struct Readers {
     /// Processes of readers; there are more where descriptors ask for it
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub processes: u32,
+    /// How they read
+    #[arg(long, value_enum, default_value_t = Transport::Ws)]
+    pub transport: Transport,
     /// Handshakes at once
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub in_flight: u32,
     /// Seconds in which readers must have connected, and must have reached the head
     #[arg(long, default_value = "60", value_parser = args::seconds)]
     pub patience: Duration,
+}
+
+/// How readers read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// WebSocket
+    Ws,
+    /// WebSocket with permessage-deflate
+    Deflate,
+    /// Event stream (server-sent events)
+    Sse,
+    /// Long poll
+    Poll,
+}
+
+impl Transport {
+    /// Its name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ws => "WebSocket",
+            Self::Deflate => "WebSocket, compressed",
+            Self::Sse => "event stream",
+            Self::Poll => "long poll",
+        }
+    }
+
+    fn wire(self) -> Wire {
+        match self {
+            Self::Ws => Wire::WebSocket,
+            Self::Deflate => Wire::Deflated,
+            Self::Sse => Wire::EventStream,
+            Self::Poll => Wire::LongPoll,
+        }
+    }
 }
 
 /// A run under way.
@@ -182,6 +220,7 @@ impl Scenario {
             stretch,
             usage,
             start_us,
+            earlier_s: 0.0,
             cost: Vec::new(),
         })
     }
@@ -216,7 +255,7 @@ fn plan(target: &Target, topics: Vec<String>, run: String, readers: &Readers) ->
     Plan {
         server: target.address,
         authority: target.authority.clone(),
-        wire: Wire::WebSocket,
+        wire: readers.transport.wire(),
         topics,
         run,
         threads: readers.threads,

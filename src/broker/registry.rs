@@ -63,6 +63,11 @@ impl Broker {
         Some(Arc::clone(&slot.channel))
     }
 
+    /// How many subscribers a topic has; none where nobody uses it. Asking does not keep it in use.
+    pub fn readers(&self, topic: &TopicName) -> Option<u64> {
+        self.channels.get(topic).map(|slot| slot.channel.readers())
+    }
+
     /// How many topics are in use.
     pub fn channel_count(&self) -> usize {
         self.channels.len()

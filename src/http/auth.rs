@@ -45,6 +45,19 @@ impl Http {
         }
     }
 
+    /// The grant of a caller who has a key, whatever it is for.
+    ///
+    /// # Errors
+    /// `unauthorized` without one.
+    pub(super) fn signed_in(&self, headers: &HeaderMap) -> Result<Arc<Grant>, Problem> {
+        self.grant(headers)?.ok_or_else(|| {
+            Problem::new(
+                Code::Unauthorized,
+                "this needs a key: Authorization: Bearer KEY",
+            )
+        })
+    }
+
     /// The grant of a caller who has this right on this topic.
     ///
     /// # Errors
@@ -55,12 +68,7 @@ impl Http {
         right: Right,
         topic: &TopicName,
     ) -> Result<Arc<Grant>, Problem> {
-        let grant = self.grant(headers)?.ok_or_else(|| {
-            Problem::new(
-                Code::Unauthorized,
-                "this needs a key: Authorization: Bearer KEY",
-            )
-        })?;
+        let grant = self.signed_in(headers)?;
         if grant.may(right, topic) {
             return Ok(grant);
         }

@@ -367,16 +367,21 @@ impl Query {
     }
 
     fn limit(&self, default: usize) -> Result<usize, Problem> {
+        self.limit_of(default, LIMIT_MAX)
+    }
+
+    /// `limit`, of which there may be up to `max`.
+    pub(super) fn limit_of(&self, default: usize, max: usize) -> Result<usize, Problem> {
         let Some(text) = self.get("limit") else {
             return Ok(default);
         };
         text.parse()
             .ok()
-            .filter(|limit| (1..=LIMIT_MAX).contains(limit))
+            .filter(|limit| (1..=max).contains(limit))
             .ok_or_else(|| {
                 Problem::new(
                     Code::InvalidParameter,
-                    format!("limit is a number from 1 to {LIMIT_MAX}"),
+                    format!("limit is a number from 1 to {max}"),
                 )
             })
     }

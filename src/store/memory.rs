@@ -20,8 +20,8 @@ use self::draft::Draft;
 use self::log::TopicLog;
 use super::{
     Append, AppendError, Appended, AuditRecord, Committed, EntryPage, EntryQuery, HeldEntry,
-    ReadError, ReadLimit, Receipt, Refused, Remembered, Store, StoreOptions, StoredChange,
-    StoredEntry, StoredTopic,
+    KeepName, ReadError, ReadLimit, Receipt, Refused, Remembered, Store, StoreOptions,
+    StoredChange, StoredEntry, StoredTopic,
 };
 use crate::clock::Clock;
 use crate::model::{EntryId, Offset, TopicName};
@@ -132,6 +132,21 @@ impl Store for MemoryStore {
             .into_iter()
             .map(|(_, topic)| topic.clone())
             .collect())
+    }
+
+    fn newest_named(
+        &self,
+        keep: &KeepName<'_>,
+        limit: usize,
+    ) -> Result<Vec<StoredTopic>, ReadError> {
+        let state = lock(&self.state);
+        let kept = state.topics.iter().filter(|(name, _)| keep(name));
+        let mut named: Vec<_> = kept
+            .map(|(_, log)| (Reverse(log.changed_at()), &log.topic))
+            .collect();
+        named.sort_by_key(|(at, _)| *at);
+        named.truncate(limit);
+        Ok(named.into_iter().map(|(_, topic)| topic.clone()).collect())
     }
 
     fn entry(&self, topic: &TopicName, id: &EntryId) -> Result<Option<StoredEntry>, ReadError> {

@@ -25,8 +25,9 @@ pub use schema::{OpenError, SCHEMA_VERSION};
 use self::reads::ReaderPool;
 use self::writer::{Command, Writer};
 use super::{
-    Append, AuditRecord, Committed, EntryPage, EntryQuery, HeldEntry, ReadError, ReadLimit,
-    Receipt, Refused, Remembered, Store, StoreOptions, StoredChange, StoredEntry, StoredTopic,
+    Append, AuditRecord, Committed, EntryPage, EntryQuery, HeldEntry, KeepName, ReadError,
+    ReadLimit, Receipt, Refused, Remembered, Store, StoreOptions, StoredChange, StoredEntry,
+    StoredTopic,
 };
 use crate::clock::Clock;
 use crate::model::{EntryId, Offset, TopicName};
@@ -138,6 +139,15 @@ impl Store for SqliteStore {
     fn newest_topics(&self, limit: usize) -> Result<Vec<StoredTopic>, ReadError> {
         self.readers
             .with(|connection| reads::newest_topics(connection, limit))
+    }
+
+    fn newest_named(
+        &self,
+        keep: &KeepName<'_>,
+        limit: usize,
+    ) -> Result<Vec<StoredTopic>, ReadError> {
+        self.readers
+            .with(|connection| reads::newest_named(connection, keep, limit))
     }
 
     fn entry(&self, topic: &TopicName, id: &EntryId) -> Result<Option<StoredEntry>, ReadError> {

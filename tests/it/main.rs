@@ -5,6 +5,8 @@ mod caching;
 mod corpus;
 mod crash;
 mod deflate;
+mod desk;
+mod desks;
 mod drain;
 mod embargo;
 mod errors;

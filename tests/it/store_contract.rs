@@ -35,6 +35,7 @@ macro_rules! contract_tests {
                     the_number_of_topics_is_bounded
                     topics_page_in_the_order_of_their_names
                     public_topics_come_by_their_newest_change
+                    named_topics_come_by_their_newest_change
                     the_topic_document_is_replaced_at_its_revision
                     an_ended_topic_takes_no_new_entries
                     an_append_can_end_a_topic_for_its_own_later_steps;

@@ -7,9 +7,10 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use crate::args::{self};
+use crate::cores::{self, Steering};
 use crate::crew::Crew;
 use crate::proc::Process;
 use crate::publisher::Stretch;
@@ -42,6 +43,9 @@ pub struct BareArgs {
     /// Seconds in which readers must have connected, and must have read all
     #[arg(long, default_value = "60", value_parser = args::seconds)]
     pub patience: Duration,
+    /// Core for the receiving half and the readers; the sender gets the others. Takes root and taskset
+    #[arg(long, value_name = "CORE")]
+    pub receive_core: Option<u32>,
 }
 
 struct Sender {
@@ -58,7 +62,8 @@ pub async fn run(args: &BareArgs) -> Result<Report> {
     let start = Instant::now();
     let mut report = Report::new("bare", args);
     report.count("readers", "readers", u64::from(args.readers));
-    let part = measure(args).await?;
+    let steering = args.receive_core.map(Steering::to).transpose()?;
+    let part = measure(args, steering.as_ref()).await?;
     part.report(&mut report, "");
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
@@ -68,7 +73,7 @@ pub async fn run(args: &BareArgs) -> Result<Report> {
 ///
 /// # Errors
 /// As [`run`].
-pub async fn measure(args: &BareArgs) -> Result<Part> {
+pub async fn measure(args: &BareArgs, steering: Option<&Steering>) -> Result<Part> {
     let readers = u64::from(args.readers);
     let run = args::run_name();
     let task = Task {
@@ -79,7 +84,7 @@ pub async fn measure(args: &BareArgs) -> Result<Part> {
         threads: args.threads,
         run: run.clone(),
     };
-    let mut sender = Sender::start(&task).await?;
+    let mut sender = Sender::start(&task, steering).await?;
     let port: u16 = sender
         .line()
         .await?
@@ -132,20 +137,21 @@ pub async fn measure(args: &BareArgs) -> Result<Part> {
         },
         usage: Some((before, after)),
         start_us,
+        earlier_s: 0.0,
         cost: Vec::new(),
     })
 }
 
 impl Sender {
-    async fn start(task: &Task) -> Result<Self> {
-        let mut child =
-            Command::new(std::env::current_exe().context("can't find the harness's own program")?)
-                .arg("sender")
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .kill_on_drop(true)
-                .spawn()
-                .context("can't start the sender")?;
+    async fn start(task: &Task, steering: Option<&Steering>) -> Result<Self> {
+        let program = std::env::current_exe().context("can't find the harness's own program")?;
+        let mut child = cores::command(steering, program)
+            .arg("sender")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("can't start the sender")?;
         let mut orders = child.stdin.take().context("a child without stdin")?;
         let lines = BufReader::new(child.stdout.take().context("a child without stdout")?).lines();
         let mut line = serde_json::to_string(task)?;

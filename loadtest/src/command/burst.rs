@@ -32,7 +32,7 @@ pub struct BurstArgs {
 /// When the run could not be done; what readers found wrong is in the report.
 pub async fn run(args: &BurstArgs) -> Result<Report> {
     let start = Instant::now();
-    let mut report = Report::new("burst", args);
+    let mut report = Report::new("burst", args).over(args.readers.transport.name());
     let readers = u64::from(args.readers.readers);
     let mut scenario = Scenario::open(&args.broker, &args.content, &args.readers).await?;
     scenario.connect(0, readers, Begin::Head, readers).await?;

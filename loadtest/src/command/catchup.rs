@@ -32,7 +32,7 @@ pub struct CatchupArgs {
 /// When the run could not be done; what readers found wrong is in the report.
 pub async fn run(args: &CatchupArgs) -> Result<Report> {
     let start = Instant::now();
-    let mut report = Report::new("catchup", args);
+    let mut report = Report::new("catchup", args).over(args.readers.transport.name());
     let (readers, topics) = (
         u64::from(args.readers.readers),
         u64::from(args.readers.topics),

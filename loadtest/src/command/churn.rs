@@ -41,7 +41,7 @@ pub struct ChurnArgs {
 /// When the run could not be done; what readers found wrong is in the report.
 pub async fn run(args: &ChurnArgs) -> Result<Report> {
     let start = Instant::now();
-    let mut report = Report::new("churn", args);
+    let mut report = Report::new("churn", args).over(args.readers.transport.name());
     let (readers, topics) = (
         u64::from(args.readers.readers),
         u64::from(args.readers.topics),

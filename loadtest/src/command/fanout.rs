@@ -1,4 +1,4 @@
-//! `fanout`: readers by the ten thousand, entries at a steady pace, every reader checking its own stream.
+//! `fanout` and `topics`: readers by the ten thousand, entries at a steady pace, every reader checking its own stream.
 
 use std::time::{Duration, Instant};
 
@@ -31,12 +31,12 @@ pub struct FanoutArgs {
     pub content: Content,
 }
 
-/// Runs it.
+/// Runs it, as the command `name`: `topics` is a fan-out as well.
 ///
 /// # Errors
 /// When the run could not be done; what readers found wrong is in the report.
-pub async fn run(args: &FanoutArgs) -> Result<Report> {
-    let mut report = Report::new("fanout", args);
+pub async fn run(name: &'static str, args: &FanoutArgs) -> Result<Report> {
+    let mut report = Report::new(name, args).over(args.readers.transport.name());
     let part = measure(args, &mut report).await?;
     part.report(&mut report, "");
     Ok(report)

@@ -13,8 +13,9 @@ use tokio::process::{Child, Command};
 use super::bare::{self, BareArgs};
 use super::fanout::{self, FanoutArgs};
 use crate::args::{self, Broker, Content};
+use crate::cores::{self, Steering};
 use crate::http::{Connection, Target};
-use crate::report::Report;
+use crate::report::{Report, as_f64};
 use crate::scenario::{Part, Readers};
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);
@@ -40,6 +41,9 @@ pub struct RatioArgs {
     /// Seconds of publishing in each round
     #[arg(long, default_value = "10", value_parser = args::seconds)]
     seconds: Duration,
+    /// Core for the receiving half and the readers; broker and bare sender get the others. Takes root and taskset
+    #[arg(long, value_name = "CORE")]
+    receive_core: Option<u32>,
     #[command(flatten)]
     readers: Readers,
     #[command(flatten)]
@@ -53,59 +57,114 @@ pub struct RatioArgs {
 pub async fn run(args: &RatioArgs) -> Result<Report> {
     let start = Instant::now();
     let mut report = Report::new("ratio", args);
-    let (mut bare_us, mut broker_us, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let steering = args.receive_core.map(Steering::to).transpose()?;
+    let mut rounds = Vec::new();
     for round in 1..=args.rounds {
-        let broker = broker_round(args, round).await?;
-        let bare = bare::measure(&bare_args(args, &broker)?).await?;
-        broker.fail(&mut report, &format!("round {round}, broker: "));
-        bare.fail(&mut report, &format!("round {round}, bare: "));
-        let (Some(of_broker), Some(of_bare)) =
-            (broker.cpu_per_delivery_us(), bare.cpu_per_delivery_us())
-        else {
-            bail!("no CPU was measured");
-        };
-        if of_bare <= 0.0 {
-            bail!(
-                "the bare loop used less CPU than a clock tick: ask for more readers, seconds or rate"
+        let broker = broker_round(args, steering.as_ref(), round).await?;
+        let bare = bare::measure(&bare_args(args, &broker)?, steering.as_ref()).await?;
+        rounds.push(Round::of(&broker, &bare)?);
+        for (name, part) in [("broker", &broker), ("bare", &bare)] {
+            part.fail(&mut report, &format!("round {round}, {name}: "));
+            report.distribution(
+                format!("{name}_delivery_us_{round}"),
+                format!("round {round}: {name}"),
+                &part.tally.delivery,
+            );
+            report.distribution(
+                format!("{name}_last_reader_us_{round}"),
+                format!("round {round}: {name}, last reader"),
+                &part.last_reader(),
             );
         }
-        report.distribution(
-            format!("broker_delivery_us_{round}"),
-            format!("round {round}: broker"),
-            &broker.tally.delivery,
-        );
-        report.distribution(
-            format!("bare_delivery_us_{round}"),
-            format!("round {round}: bare"),
-            &bare.tally.delivery,
-        );
-        broker_us.push(of_broker);
-        bare_us.push(of_bare);
-        ratios.push(of_broker / of_bare);
     }
-    spread(
-        &mut report,
-        "broker_cpu_per_delivery_us",
-        "broker CPU of a delivery",
-        broker_us,
-        "µs",
-    );
-    spread(
-        &mut report,
-        "bare_cpu_per_delivery_us",
-        "bare CPU of a delivery",
-        bare_us,
-        "µs",
-    );
-    spread(&mut report, "ratio", "broker over bare", ratios, "×");
+    Round::report(&rounds, &mut report);
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
 }
 
-async fn broker_round(args: &RatioArgs, round: u32) -> Result<Part> {
+/// Key, label, value and unit of a figure of a round.
+type RoundFigure = (&'static str, &'static str, fn(&Round) -> f64, &'static str);
+
+/// What a round of both came to.
+struct Round {
+    broker_us: f64,
+    bare_us: f64,
+    /// Median time from the moment at which a message was due to its last reader, in milliseconds.
+    broker_last_ms: f64,
+    bare_last_ms: f64,
+}
+
+impl Round {
+    fn of(broker: &Part, bare: &Part) -> Result<Self> {
+        let (Some(broker_us), Some(bare_us)) =
+            (broker.cpu_per_delivery_us(), bare.cpu_per_delivery_us())
+        else {
+            bail!("no CPU was measured");
+        };
+        let last_ms = |part: &Part| as_f64(part.last_reader().percentile(50.0)) / 1e3;
+        let bare_last_ms = last_ms(bare);
+        if bare_us <= 0.0 || bare_last_ms <= 0.0 {
+            bail!(
+                "the bare loop used less CPU than a clock tick: ask for more readers, seconds or rate"
+            );
+        }
+        Ok(Self {
+            broker_us,
+            bare_us,
+            broker_last_ms: last_ms(broker),
+            bare_last_ms,
+        })
+    }
+
+    fn report(rounds: &[Self], report: &mut Report) {
+        let figures: [RoundFigure; 6] = [
+            (
+                "broker_cpu_per_delivery_us",
+                "broker CPU of a delivery",
+                |round| round.broker_us,
+                "µs",
+            ),
+            (
+                "bare_cpu_per_delivery_us",
+                "bare CPU of a delivery",
+                |round| round.bare_us,
+                "µs",
+            ),
+            (
+                "ratio",
+                "broker over bare",
+                |round| round.broker_us / round.bare_us,
+                "×",
+            ),
+            (
+                "broker_last_reader_ms",
+                "broker, due to last reader",
+                |round| round.broker_last_ms,
+                "ms",
+            ),
+            (
+                "bare_last_reader_ms",
+                "bare, due to last reader",
+                |round| round.bare_last_ms,
+                "ms",
+            ),
+            (
+                "last_reader_ratio",
+                "broker over bare, to last reader",
+                |round| round.broker_last_ms / round.bare_last_ms,
+                "×",
+            ),
+        ];
+        for (key, label, value, unit) in figures {
+            report.spread(key, label, rounds.iter().map(value).collect(), unit);
+        }
+    }
+}
+
+async fn broker_round(args: &RatioArgs, steering: Option<&Steering>, round: u32) -> Result<Part> {
     let folder = std::env::temp_dir().join(format!("loadtest-{}-{round}", std::process::id()));
     let outcome = async {
-        let (mut child, broker) = start_broker(args, &folder).await?;
+        let (mut child, broker) = start_broker(args, steering, &folder).await?;
         let fanout = FanoutArgs {
             broker,
             readers: args.readers.clone(),
@@ -128,7 +187,11 @@ async fn broker_round(args: &RatioArgs, round: u32) -> Result<Part> {
     outcome
 }
 
-async fn start_broker(args: &RatioArgs, folder: &std::path::Path) -> Result<(Child, Broker)> {
+async fn start_broker(
+    args: &RatioArgs,
+    steering: Option<&Steering>,
+    folder: &std::path::Path,
+) -> Result<(Child, Broker)> {
     std::fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
     let create = Command::new(&args.server_bin)
         .args([
@@ -148,7 +211,7 @@ async fn start_broker(args: &RatioArgs, folder: &std::path::Path) -> Result<(Chi
         bail!("no key: {}", String::from_utf8_lossy(&create.stderr).trim());
     }
     let key = String::from_utf8_lossy(&create.stdout).trim().to_owned();
-    let child = Command::new(&args.server_bin)
+    let child = cores::command(steering, &args.server_bin)
         .arg("serve")
         .args(["--shards", &args.sender_threads.to_string()])
         .arg("--data-dir")
@@ -199,35 +262,6 @@ fn bare_args(args: &RatioArgs, broker: &Part) -> Result<BareArgs> {
         threads: args.sender_threads,
         reader_threads: args.readers.threads,
         patience: args.readers.patience,
+        receive_core: args.receive_core,
     })
-}
-
-fn spread(report: &mut Report, key: &str, label: &str, mut values: Vec<f64>, unit: &'static str) {
-    values.sort_by(f64::total_cmp);
-    let (Some(min), Some(max)) = (values.first(), values.last()) else {
-        return;
-    };
-    let median = (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0;
-    for (name, value) in [("min", *min), ("median", median), ("max", *max)] {
-        report.figure(
-            format!("{key}_{name}"),
-            format!("{label}, {name}"),
-            value,
-            unit,
-        );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_spread_has_the_middle() {
-        let mut report = Report::new("ratio", &serde_json::json!({}));
-        spread(&mut report, "r", "r", vec![3.0, 1.0, 2.0], "×");
-        spread(&mut report, "s", "s", vec![4.0, 1.0, 2.0, 3.0], "×");
-        let values: Vec<f64> = report.figures.iter().map(|figure| figure.value).collect();
-        assert_eq!(values, [1.0, 2.0, 3.0, 1.0, 2.5, 4.0]);
-    }
 }

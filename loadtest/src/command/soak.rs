@@ -10,7 +10,7 @@ use crate::report::Report;
 /// # Errors
 /// When the run could not be done; what readers found wrong is in the report.
 pub async fn run(args: &FanoutArgs) -> Result<Report> {
-    let mut report = Report::new("soak", args);
+    let mut report = Report::new("soak", args).over(args.readers.transport.name());
     let part = fanout::measure(args, &mut report).await?;
     part.report(&mut report, "");
     // What is filled at the start (rings, pools) is not growth: only the later half counts.

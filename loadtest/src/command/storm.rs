@@ -33,7 +33,7 @@ pub struct StormArgs {
 /// When the run could not be done; what readers found wrong is in the report.
 pub async fn run(args: &StormArgs) -> Result<Report> {
     let start = Instant::now();
-    let mut report = Report::new("storm", args);
+    let mut report = Report::new("storm", args).over(args.readers.transport.name());
     let readers = u64::from(args.readers.readers);
     let topics = u64::from(args.readers.topics);
     let mut scenario = Scenario::open(&args.broker, &args.content, &args.readers).await?;

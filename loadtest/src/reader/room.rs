@@ -1,6 +1,7 @@
 //! One thread of readers: an epoll, a dense array of them, and one read buffer for all.
 
 mod flow;
+mod over_http;
 #[cfg(test)]
 mod tests;
 
@@ -13,11 +14,13 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use self::over_http::Half;
 use super::tally::Tally;
 use super::wire::TopicView;
 use super::{Begin, Order, Plan, Pulse, Wire};
 use crate::check::Cursor;
 use crate::clock::now_micros;
+use crate::inflate::Inflater;
 use crate::source;
 
 const WAKER: Token = Token(usize::MAX);
@@ -42,6 +45,7 @@ pub struct Room {
     in_flight: usize,
     in_flight_max: usize,
     topics: Vec<TopicView>,
+    inflater: Inflater,
     tally: Tally,
     pulse: Pulse,
     violations_told: u64,
@@ -75,6 +79,7 @@ struct Reader {
     cursor: Cursor,
     begin: Begin,
     partial: Vec<u8>,
+    half: Half,
     started_us: u64,
     not_before_us: u64,
     topic: u32,
@@ -115,6 +120,7 @@ impl Room {
             step,
             waiting: VecDeque::new(),
             in_flight: 0,
+            inflater: Inflater::default(),
             tally: Tally::default(),
             pulse: Pulse::default(),
             violations_told: 0,
@@ -284,6 +290,7 @@ impl Room {
         }
         reader.state = State::Away;
         reader.partial = Vec::new();
+        reader.half = Half::default();
         if let Some(mut stream) = reader.stream.take() {
             // It is closed right after, which takes it from the epoll as well.
             let _ = self.poll.registry().deregister(&mut stream);
@@ -356,6 +363,7 @@ impl Reader {
             cursor: Cursor::behind(0),
             begin: Begin::Head,
             partial: Vec::new(),
+            half: Half::default(),
             started_us: 0,
             not_before_us: 0,
             topic,

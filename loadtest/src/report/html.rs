@@ -32,11 +32,11 @@ pub fn page(report: &Report) -> String {
     let settings = serde_json::to_string_pretty(&report.settings).unwrap_or_default();
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width\"><title>loadtest {command}</title><style>{STYLE}</style></head><body><main>\
-         <h1>loadtest {command}</h1><p>{started}, {seconds:.1} s. {machine}</p>{verdict}\
+         content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head><body><main>\
+         <h1>{title}</h1><p>{started}, {seconds:.1} s. {machine}</p>{verdict}\
          <h2>Figures</h2>{figures}<h2>Latency</h2>{latency}{series}\
          <h2>Settings</h2><pre>{settings}</pre></main></body></html>\n",
-        command = escape(report.command),
+        title = escape(&report.title()),
         started = escape(&report.started_at),
         seconds = report.seconds,
         machine = escape(&report.machine.one_line()),

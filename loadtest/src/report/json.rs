@@ -32,6 +32,7 @@ pub fn document(report: &Report) -> Value {
     json!({
         "format": FORMAT,
         "command": report.command,
+        "transport": report.transport,
         "passed": report.failures.is_empty(),
         "failures": report.failures,
         "started_at": report.started_at,
@@ -51,7 +52,7 @@ mod tests {
 
     #[test]
     fn the_file_has_what_was_found() {
-        let mut report = Report::new("fanout", &json!({"readers": 3}));
+        let mut report = Report::new("fanout", &json!({"readers": 3})).over("event stream");
         let mut latency = Latency::new();
         latency.record_micros(250);
         report.figure("deliveries_per_second", "deliveries", 12.5, "1/s");
@@ -60,6 +61,7 @@ mod tests {
         report.fail("a gap");
         let value = document(&report);
         assert_eq!(value["passed"], false);
+        assert_eq!(value["transport"], "event stream");
         assert_eq!(value["settings"]["readers"], 3);
         assert_eq!(value["figures"]["deliveries_per_second"], 12.5);
         assert_eq!(value["distributions"]["delivery_us"]["p99_us"], 250);

@@ -16,7 +16,7 @@ pub fn print(report: &Report) -> io::Result<()> {
 
 fn summary(report: &Report) -> String {
     let mut lines = vec![
-        format!("loadtest {}  ({:.1} s)", report.command, report.seconds),
+        format!("{}  ({:.1} s)", report.title(), report.seconds),
         format!("  {}", report.machine.one_line()),
         String::new(),
     ];

@@ -19,11 +19,31 @@ pub struct Part {
     pub usage: Option<(Usage, Usage)>,
     /// When publishing began, in microseconds.
     pub start_us: u64,
+    /// Seconds of the stretches that were put together with this one.
+    pub earlier_s: f64,
     /// The server while it was published: seconds since the start, share of one core in percent, memory in MiB.
     pub cost: Vec<(f64, f64, f64)>,
 }
 
 impl Part {
+    /// Adds a later stretch of the same kind; what passed in between counts for nothing.
+    pub fn merge(&mut self, later: Self) {
+        self.earlier_s = self.span();
+        self.start_us = later.start_us;
+        self.tally.merge(&later.tally);
+        self.stretch.merge(later.stretch);
+        self.usage = match (self.usage, later.usage) {
+            (Some((before, after)), Some((from, to))) => {
+                Some((before, after.continued(&from, &to)))
+            }
+            _ => None,
+        };
+        let at = self.cost.last().map_or(0.0, |last| last.0);
+        let cost = later.cost.into_iter();
+        self.cost
+            .extend(cost.map(|(seconds, busy, memory)| (at + seconds, busy, memory)));
+    }
+
     /// Forgets how old the changes were when they were read: where readers had been away, that is no figure of the
     /// server's.
     pub fn forget_ages(&mut self) {
@@ -219,7 +239,7 @@ impl Part {
             .map(|seen| seen.last_us)
             .max()
             .unwrap_or(0);
-        as_f64(last.saturating_sub(self.start_us)) / 1e6
+        self.earlier_s + as_f64(last.saturating_sub(self.start_us)) / 1e6
     }
 }
 

@@ -18,7 +18,9 @@ use super::rows::{
     topic_id, unsql,
 };
 use crate::model::{Offset, TopicName};
-use crate::store::{AuditRecord, ReadError, ReadLimit, Remembered, StoredChange, StoredTopic};
+use crate::store::{
+    AuditRecord, KeepName, ReadError, ReadLimit, Remembered, StoredChange, StoredTopic,
+};
 
 type Read<T> = Result<T, ReadError>;
 
@@ -107,6 +109,39 @@ pub(super) fn newest_topics(connection: &Connection, limit: usize) -> Read<Vec<S
         .prepare_cached(&query)
         .and_then(|mut statement| statement.query_map([rows_max(limit)], topic_of)?.collect())
         .map_err(broken)
+}
+
+/// Topics whose name is kept, the one with the newest change first.
+pub(super) fn newest_named(
+    connection: &Connection,
+    keep: &KeepName<'_>,
+    limit: usize,
+) -> Read<Vec<StoredTopic>> {
+    let transaction = connection.unchecked_transaction().map_err(broken)?;
+    // The names alone are sorted: of the documents only those that are answered are read.
+    let ids: Vec<i64> = {
+        let query = format!(
+            "SELECT topic.name, topic.id FROM topic
+             LEFT JOIN change ON change.key = (topic.id << {OFFSET_BITS}) | topic.head
+             ORDER BY change.at_ms DESC NULLS LAST, topic.name"
+        );
+        let mut statement = transaction.prepare_cached(&query).map_err(broken)?;
+        let mut found = statement.query([]).map_err(broken)?;
+        let mut ids = Vec::new();
+        while ids.len() < limit
+            && let Some(row) = found.next().map_err(broken)?
+        {
+            if keep(&rows::topic_name(row, 0).map_err(broken)?) {
+                ids.push(row.get(1).map_err(broken)?);
+            }
+        }
+        ids
+    };
+    let query = format!("SELECT {TOPIC_COLUMNS} FROM topic WHERE id = ?1");
+    let mut statement = transaction.prepare_cached(&query).map_err(broken)?;
+    ids.iter()
+        .map(|id| statement.query_row([id], topic_of).map_err(broken))
+        .collect()
 }
 
 /// What an idempotency key was answered with.

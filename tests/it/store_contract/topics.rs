@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenbells::store::{Refused, Step, StoreOptions};
+use tenbells::store::{KeepName, Refused, Step, StoreOptions};
 
 use super::fixture::{Fixture, start};
 use super::steps::{
@@ -181,6 +181,49 @@ pub fn public_topics_come_by_their_newest_change<F: Fixture>() {
     };
     stored(store, append("d", vec![hidden]));
     assert_eq!(newest(3), ["c", "a", "b"]);
+}
+
+pub fn named_topics_come_by_their_newest_change<F: Fixture>() {
+    let clock = ManualClock::new(start());
+    let fixture = F::open(StoreOptions::default(), clock.clone());
+    let store = fixture.store();
+    let newest = |keep: &KeepName<'_>, limit| -> Vec<String> {
+        let topics = store.newest_named(keep, limit).expect("topics");
+        for stored in &topics {
+            let whole = store.topic(&stored.name).expect("topic");
+            assert_eq!(whole.as_ref(), Some(stored));
+        }
+        topics.iter().map(|topic| topic.name.to_string()).collect()
+    };
+    assert_eq!(newest(&|_| true, 9), Vec::<String>::new());
+    for name in ["held-b", "held-a"] {
+        stored(store, append(name, vec![hold("h", "later", start())]));
+    }
+    for name in ["c", "b", "a"] {
+        clock.advance(Duration::from_secs(1));
+        stored(store, append(name, vec![publish("e", name)]));
+    }
+    // Those without a change come last, by name.
+    assert_eq!(newest(&|_| true, 9), ["a", "b", "c", "held-a", "held-b"]);
+    clock.advance(Duration::from_secs(1));
+    let hidden = match update_topic("c", 1, Status::Live) {
+        Step::Topic {
+            expect, doc, raw, ..
+        } => Step::Topic {
+            expect,
+            doc,
+            raw,
+            ended: false,
+            private: true,
+        },
+        other => other,
+    };
+    stored(store, append("c", vec![hidden]));
+    assert_eq!(newest(&|_| true, 2), ["c", "a"]);
+    // What is not kept takes no place of those that are.
+    assert_eq!(newest(&|name| name.as_str() != "a", 2), ["c", "b"]);
+    assert_eq!(newest(&|_| false, 9), Vec::<String>::new());
+    assert_eq!(newest(&|_| true, 0), Vec::<String>::new());
 }
 
 pub fn the_topic_document_is_replaced_at_its_revision<F: Fixture>() {

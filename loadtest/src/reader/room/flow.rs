@@ -1,4 +1,5 @@
-//! What a reader does with its bytes: the handshake, then frame by frame the messages and their check.
+//! What a reader does with its bytes: the handshake, then frame by frame the messages and their check. What is other
+//! over HTTP stands in `over_http`.
 
 use std::io::{ErrorKind, Read, Write};
 
@@ -6,11 +7,11 @@ use super::{Begin, Room, State, Wire};
 use crate::check::Cursor;
 use crate::clock::now_micros;
 use crate::frame::{self, Frame};
-use crate::handshake::{self, After};
+use crate::handshake;
 use crate::message::{self, Message};
 
 /// Why a connection is of no use any more.
-enum End {
+pub(super) enum End {
     /// It could not be made, or was refused.
     Refused(String),
     /// It ended, or broke the protocol: counted already.
@@ -37,6 +38,7 @@ impl Room {
 
     /// The connection is made: sends the handshake.
     fn open(&mut self, slot: usize) -> Result<(), End> {
+        let request = self.first_request(slot);
         let reader = &mut self.readers[slot];
         let Some(stream) = &mut reader.stream else {
             return Err(End::Over);
@@ -50,14 +52,6 @@ impl Room {
             self.stand(slot);
             return Ok(());
         }
-        let topic = &self.plan.topics[reader.topic as usize];
-        let epoch = self.topics[reader.topic as usize].epoch.as_deref();
-        let after = match (reader.begin, epoch) {
-            (Begin::Start, _) => After::Start,
-            (Begin::Cursor, Some(epoch)) => After::Position(epoch, reader.cursor.offset()),
-            _ => After::Head,
-        };
-        let request = handshake::request(&self.plan.authority, topic, after);
         stream.write_all(request.as_bytes()).map_err(refused)?;
         reader.state = State::Answering;
         Ok(())
@@ -96,7 +90,7 @@ impl Room {
         self.read_buffer = buffer;
     }
 
-    fn ended(&mut self, slot: usize, why: &str) -> Result<(), End> {
+    pub(super) fn ended(&mut self, slot: usize, why: &str) -> Result<(), End> {
         if self.readers[slot].state != State::Live {
             return Err(End::Refused(why.to_owned()));
         }
@@ -111,7 +105,7 @@ impl Room {
     /// A reader whose connection is lost resumes from its cursor, as a page would.
     fn come_back(&mut self, slot: usize) {
         self.drop_connection(slot);
-        if self.plan.wire == Wire::WebSocket {
+        if self.plan.wire != Wire::Plain {
             self.readers[slot].begin = Begin::Cursor;
             self.wait(slot, now_micros() + super::RETRY_AFTER_US);
         }
@@ -138,9 +132,14 @@ impl Room {
 
     /// Takes whole frames off the start; how many bytes they had.
     fn consume(&mut self, slot: usize, bytes: &[u8], now: u64) -> Result<usize, End> {
+        match self.plan.wire {
+            Wire::EventStream => return self.consume_stream(slot, bytes, now),
+            Wire::LongPoll => return self.consume_pages(slot, bytes, now),
+            Wire::WebSocket | Wire::Deflated | Wire::Plain => {}
+        }
         let mut used = 0;
         if self.readers[slot].state == State::Answering {
-            match handshake::answer(bytes).map_err(End::Refused)? {
+            match handshake::answer(bytes, self.plan.wire.offer()).map_err(End::Refused)? {
                 None => return Ok(0),
                 Some(len) => used = len,
             }
@@ -161,7 +160,7 @@ impl Room {
         }
     }
 
-    fn outside(&mut self, slot: usize, what: &str) {
+    pub(super) fn outside(&mut self, slot: usize, what: &str) {
         let number = self.number(slot);
         self.tally.violations.protocol += 1;
         self.tally
@@ -173,13 +172,21 @@ impl Room {
     fn frame(&mut self, slot: usize, frame: Frame<'_>, len: usize, now: u64) -> Result<(), End> {
         match frame {
             Frame::Text(payload) => {
-                match message::read(payload) {
-                    Message::Change(offset) => self.change(slot, offset, payload, len, now),
-                    other => self.other(slot, other),
+                self.text(slot, payload, len, now);
+                Ok(())
+            }
+            Frame::Deflated(payload) => {
+                let mut inflater = std::mem::take(&mut self.inflater);
+                match inflater.text(payload) {
+                    Ok(text) if self.plan.wire == Wire::Deflated => self.text(slot, text, len, now),
+                    Ok(_) => self.outside(slot, "a compressed message that nobody asked for"),
+                    Err(why) => self.outside(slot, why),
                 }
+                self.inflater = inflater;
                 Ok(())
             }
             Frame::Ping(payload) => {
+                self.pulse.heartbeats += 1;
                 let pong = frame::pong(payload);
                 let stream = self.readers[slot].stream.as_mut().ok_or(End::Over)?;
                 match stream.write_all(&pong) {
@@ -193,7 +200,22 @@ impl Room {
     }
 
     #[inline]
-    fn change(&mut self, slot: usize, offset: u64, payload: &[u8], len: usize, now: u64) {
+    fn text(&mut self, slot: usize, text: &[u8], len: usize, now: u64) {
+        match message::read(text) {
+            Message::Change(offset) => self.change(slot, offset, text, len, now),
+            other => self.other(slot, other),
+        }
+    }
+
+    #[inline]
+    pub(super) fn change(
+        &mut self,
+        slot: usize,
+        offset: u64,
+        payload: &[u8],
+        len: usize,
+        now: u64,
+    ) {
         let number = self.number(slot);
         let reader = &mut self.readers[slot];
         if reader.state != State::Live {
@@ -221,7 +243,7 @@ impl Room {
         }
     }
 
-    fn other(&mut self, slot: usize, message: Message<'_>) {
+    pub(super) fn other(&mut self, slot: usize, message: Message<'_>) {
         match message {
             Message::Subscribed(epoch, offset) => self.subscribed(slot, epoch, offset),
             Message::Reset(epoch, offset) => {
@@ -240,7 +262,7 @@ impl Room {
         }
     }
 
-    fn subscribed(&mut self, slot: usize, epoch: &str, offset: u64) {
+    pub(super) fn subscribed(&mut self, slot: usize, epoch: &str, offset: u64) {
         let number = self.number(slot);
         let reader = &mut self.readers[slot];
         let topic = &mut self.topics[reader.topic as usize];

@@ -1,0 +1,106 @@
+/**
+ * Makes the bundles of dist/ from the sources: what the binary embeds and what newsrooms load.
+ *
+ *   node build.mjs            writes them
+ *   node build.mjs --check    fails where dist/ is not what the sources make
+ *
+ * Each part of web/ names its own bundles in PART/bundles.mjs. Prints the gzipped sizes, and fails over a bundle's limit.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+
+const ROOT = fileURLToPath(new URL('.', import.meta.url));
+const DIST = join(ROOT, 'dist');
+const PARTS = ['client', 'reader', 'desk'];
+/** What old readers may still have: from the spring of 2022 on. */
+const TARGET = ['chrome100', 'firefox100', 'safari15.4'];
+
+const isCheck = process.argv.includes('--check');
+const made = new Map();
+const limits = new Map();
+
+for (const part of PARTS) {
+  const list = join(ROOT, part, 'bundles.mjs');
+  if (!existsSync(list)) continue;
+  const { bundles, declarations = [] } = await import(list);
+  for (const bundle of bundles) {
+    made.set(bundle.file, await bundled(part, bundle));
+    if (bundle.gzippedBytesMax) limits.set(bundle.file, bundle.gzippedBytesMax);
+  }
+  for (const declaration of declarations) made.set(declaration.file, await declared(part, declaration));
+}
+
+let failed = false;
+for (const [file, bytes] of made) {
+  const gzipped = gzipSync(bytes, { level: 9 }).length;
+  const limit = limits.get(file);
+  const over = limit !== undefined && gzipped > limit;
+  console.log(
+    `${file.padEnd(20)} ${String(bytes.length).padStart(7)} bytes, gzipped ${String(gzipped).padStart(6)}` +
+      (limit === undefined ? '' : ` of ${limit}`) +
+      (over ? '  TOO LARGE' : ''),
+  );
+  failed ||= over;
+}
+failed = (isCheck ? await differs() : await written()) || failed;
+process.exit(failed ? 1 : 0);
+
+/** One bundle of a part, as bytes. */
+async function bundled(part, { entry, format, globalName }) {
+  const result = await build({
+    entryPoints: [join(ROOT, part, entry)],
+    bundle: true,
+    write: false,
+    minify: true,
+    charset: 'utf8',
+    legalComments: 'none',
+    target: TARGET,
+    absWorkingDir: ROOT,
+    logLevel: 'warning',
+    ...(format ? { format } : {}),
+    ...(globalName ? { globalName } : {}),
+    alias: { tenbells: join(ROOT, 'client/src/tenbells.ts') },
+  });
+  return Buffer.from(result.outputFiles[0].contents);
+}
+
+/** The declarations of a part's public module in one file: they may name nothing that stands in another one. */
+async function declared(part, { entry }) {
+  const folder = join(tmpdir(), `tenbells-types-${process.pid}`);
+  try {
+    execFileSync(
+      process.execPath,
+      [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', join(ROOT, 'tsconfig.json'), '--noEmit', 'false',
+        '--declaration', '--emitDeclarationOnly', '--rootDir', ROOT, '--outDir', folder],
+      { stdio: 'inherit' },
+    );
+    const text = await readFile(join(folder, part, entry.replace(/\.ts$/, '.d.ts')), 'utf8');
+    if (/\bfrom ['"]|\bimport\(/.test(text)) throw new Error(`${part}/${entry}: the declarations need another file`);
+    return Buffer.from(text);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function written() {
+  await mkdir(DIST, { recursive: true });
+  for (const [file, bytes] of made) await writeFile(join(DIST, basename(file)), bytes);
+  return false;
+}
+
+/** Whether dist/ has something else than what the sources make. */
+async function differs() {
+  const there = existsSync(DIST) ? await readdir(DIST) : [];
+  const wrong = there.filter((file) => !made.has(file));
+  for (const [file, bytes] of made) {
+    if (!there.includes(file) || !bytes.equals(await readFile(join(DIST, file)))) wrong.push(file);
+  }
+  for (const file of wrong) console.error(`dist/${file} is not what the sources make: run node build.mjs`);
+  return wrong.length > 0;
+}
