@@ -34,8 +34,10 @@ impl Shard {
                 Ok(Some(count)) => {
                     buffers += 1;
                     self.take_bytes(key, &buffer[..count]);
-                    // Less than the buffer means that the socket is empty (epoll(7), question 9).
-                    if count < buffer.len() {
+                    let is_drained = self
+                        .connection(key)
+                        .is_none_or(|it| it.socket.is_drained(count, buffer.len()));
+                    if is_drained {
                         break;
                     }
                 }
@@ -116,6 +118,9 @@ impl Shard {
         }
         self.leave_all(key);
         self.answer(key, Bytes::from(frame));
+        if let Some(connection) = self.connection(key) {
+            connection.socket.take_leave();
+        }
         self.broken.push(key);
     }
 }
