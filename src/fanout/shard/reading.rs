@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::Shard;
 use crate::fanout::connection::Key;
 use crate::fanout::inbound::Received;
-use crate::protocol::{ClientOp, CloseCode, Code, error, pong_frame, text_frame};
+use crate::protocol::{ClientOp, CloseCode, Code, error, pong, pong_frame, text_frame};
 
 /// Buffers that a reader may fill at once: it says a few lines, not half a mebibyte.
 const BUFFERS_MAX: usize = 8;
@@ -89,6 +89,7 @@ impl Shard {
         match op {
             ClientOp::Subscribe { topic, after } => self.subscribe(key, topic, after),
             ClientOp::Unsubscribe { topic } => self.unsubscribe(key, &topic),
+            ClientOp::Ping => self.answer(key, text_frame(pong())),
             ClientOp::Auth { token } => self.authenticate(key, &token),
         }
     }
