@@ -9,6 +9,7 @@ mod wire;
 mod work;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,8 @@ pub struct Plan {
     pub server: SocketAddr,
     /// The `Host` header.
     pub authority: String,
+    /// The certificates to trust, where readers speak through TLS.
+    pub ca: Option<PathBuf>,
     /// How they speak.
     pub wire: Wire,
     /// The topics; reader `i` reads topic `i % topics`.

@@ -255,6 +255,7 @@ fn plan(target: &Target, topics: Vec<String>, run: String, readers: &Readers) ->
     Plan {
         server: target.address,
         authority: target.authority.clone(),
+        ca: target.ca.clone(),
         wire: readers.transport.wire(),
         topics,
         run,

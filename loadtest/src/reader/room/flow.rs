@@ -44,7 +44,7 @@ impl Room {
             return Err(End::Over);
         };
         let refused = |error: std::io::Error| End::Refused(error.to_string());
-        if let Some(error) = stream.take_error().map_err(refused)? {
+        if let Some(error) = stream.stream().take_error().map_err(refused)? {
             return Err(refused(error));
         }
         if self.plan.wire == Wire::Plain {

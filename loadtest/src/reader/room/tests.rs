@@ -84,6 +84,7 @@ fn gather_over(wire: Wire, server: SocketAddr, readers: u64, deliveries: u64) ->
     let plan = Plan {
         server,
         authority: server.to_string(),
+        ca: None,
         wire,
         topics: vec!["t".to_owned()],
         run: "r".to_owned(),
