@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::broker::{Broker, BrokerOptions, RingLimit};
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::demo;
 use crate::fanout::{FanOut, FanOutOptions};
@@ -26,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Store, StoreOptions};
+use crate::tls::{Tls, TlsError};
 
 /// How often the store is asked whether it still works.
 const STORE_CHECK: Duration = Duration::from_millis(250);
@@ -45,6 +46,7 @@ pub struct App {
     http: Arc<Http>,
     public: TcpListener,
     admin: TcpListener,
+    tls: Option<Arc<Tls>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -57,6 +59,9 @@ pub enum AppError {
     /// The keys in it.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// The certificate and its key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// An address that can't be listened on.
     #[error("{address} can't be listened on: {source}")]
     Listen {
@@ -80,10 +85,15 @@ impl App {
     /// [`AppError`].
     pub async fn start(config: Config, shutdown: Shutdown) -> Result<Self, AppError> {
         let clock = Arc::new(SystemClock);
+        let tls = config
+            .tls
+            .as_ref()
+            .map(|files| Tls::open(files, clock.now()))
+            .transpose()?;
         let store = SqliteStore::open(&config.data_dir, store_options(&config), clock.clone())?;
         let keys = KeyRing::open(&config.data_dir)?;
         let as_store: Arc<dyn Store> = Arc::clone(&store) as _;
-        let broker = Broker::new(as_store, clock, broker_options(&config));
+        let broker = Broker::new(as_store, clock.clone(), broker_options(&config));
         let as_keys: Arc<dyn Keys> = Arc::clone(&keys) as _;
         let fanout = FanOut::start(
             fanout_options(&config),
@@ -100,6 +110,9 @@ impl App {
         }));
         let metrics = Arc::new(Metrics::new());
         metrics.observe(readings::all(&broker, &fanout, &admission));
+        if let Some(tls) = &tls {
+            metrics.observe(readings::tls(tls));
+        }
         let http = Http::new(
             Arc::clone(&broker),
             Arc::clone(&fanout),
@@ -111,10 +124,14 @@ impl App {
         );
         let public = listen(config.listen).await?;
         let admin = listen(config.admin_listen).await?;
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(Arc::clone(&broker).run()),
             tokio::spawn(keys.run()),
         ];
+        tasks.extend(
+            tls.iter()
+                .map(|tls| tokio::spawn(Arc::clone(tls).watch(clock.clone()))),
+        );
         Ok(Self {
             config,
             shutdown,
@@ -124,6 +141,7 @@ impl App {
             http,
             public,
             admin,
+            tls,
             tasks,
         })
     }
@@ -136,6 +154,11 @@ impl App {
     /// Where health and metrics are.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin.local_addr().unwrap_or(self.config.admin_listen)
+    }
+
+    /// TLS of the public listener, where it has any.
+    pub fn tls(&self) -> Option<&Arc<Tls>> {
+        self.tls.as_ref()
     }
 
     /// The broker, for what runs beside the listeners.
@@ -158,7 +181,8 @@ impl App {
             router(Arc::clone(&self.http)),
             Arc::clone(&self.http.admission),
             options,
-        );
+        )
+        .with_tls(self.tls);
         let admin = Listener::new(
             self.admin,
             admin_router(Arc::clone(&self.http)),
@@ -275,6 +299,11 @@ fn http_options(config: &Config) -> HttpOptions {
         origins: config.origins.clone(),
         auto_create: config.topics.auto_create,
         public_url: config.public_url.clone().unwrap_or_default(),
+        hsts: config
+            .tls
+            .as_ref()
+            .map(|tls| tls.hsts)
+            .filter(|age| !age.is_zero()),
     }
 }
 

@@ -18,6 +18,7 @@ mod retry;
 mod serve;
 mod tail;
 mod topics;
+mod trust;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -118,7 +119,8 @@ Examples:
 
 Environment:
   TENBELLS_URL  address of the broker, http://127.0.0.1:7010 where it isn't set
-  TENBELLS_KEY  key to show it; reading public topics needs none";
+  TENBELLS_KEY  key to show it; reading public topics needs none
+  TENBELLS_CA   certificates to trust in place of the system's, for https and wss";
 
 const PUBLISH_EXAMPLES: &str = "\
 Examples:

@@ -44,6 +44,8 @@ pub struct Config {
     pub demo: bool,
     /// Whether a proxy in front does TLS.
     pub behind_proxy: bool,
+    /// TLS of the public listener; plain HTTP where there is none.
+    pub tls: Option<TlsConfig>,
     /// The public listener.
     pub http: HttpConfig,
     /// Topics.
@@ -54,6 +56,21 @@ pub struct Config {
     pub websocket: WsConfig,
     /// Log lines.
     pub log: LogConfig,
+}
+
+/// TLS of the public listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// File with the certificate and its chain, PEM.
+    pub certificate: PathBuf,
+    /// File with its private key, PEM.
+    pub key: PathBuf,
+    /// How long a handshake may take.
+    pub handshake_timeout: Duration,
+    /// How often it is looked whether the files changed.
+    pub reload_every: Duration,
+    /// How long browsers are told to use nothing but https for this host; zero says nothing.
+    pub hsts: Duration,
 }
 
 /// Bounds of the public listener.

@@ -10,7 +10,9 @@ mod counters;
 mod inbound;
 mod inbox;
 mod runs;
+mod session;
 mod shard;
+mod socket;
 mod topic;
 mod wheel;
 
@@ -21,6 +23,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rustls::ServerConnection;
 use tokio::runtime::Handle;
 
 pub use counters::Counters;
@@ -37,6 +40,16 @@ use crate::protocol::Wire;
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
 /// What a drain waits beyond its window for peers to take their leave.
 const DRAIN_GRACE: Duration = Duration::from_secs(2);
+
+/// A socket after its handshakes.
+pub struct Handover {
+    /// The socket itself.
+    pub stream: TcpStream,
+    /// The TLS session on it, if it has one.
+    pub session: Option<Box<ServerConnection>>,
+    /// What the peer sent behind its opening handshake, deciphered.
+    pub left_over: Bytes,
+}
 
 /// What HTTP knows of a socket that it hands over.
 pub struct Hello {
@@ -147,7 +160,7 @@ impl FanOut {
     }
 
     /// Takes a socket over after its handshake, with what the peer sent behind it.
-    pub fn adopt(&self, stream: TcpStream, left_over: Bytes, hello: Hello) {
+    pub fn adopt(&self, handover: Handover, hello: Hello) {
         let Some(shard) = self
             .shards
             .iter()
@@ -156,11 +169,7 @@ impl FanOut {
             return;
         };
         shard.counters.opened();
-        shard.inbox.post(Command::Adopt {
-            stream,
-            left_over,
-            hello,
-        });
+        shard.inbox.post(Command::Adopt { handover, hello });
     }
 
     /// Open WebSockets.

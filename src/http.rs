@@ -9,6 +9,8 @@ mod body;
 mod desk;
 mod entries;
 mod feeds;
+mod handshake;
+mod linger;
 mod listener;
 mod ops;
 mod pages;
@@ -26,12 +28,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::header::{
     AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY,
 };
 use axum::http::{HeaderValue, Method};
 use axum::routing::{get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use admission::{Admission, AdmissionLimit, Admitted};
 pub use listener::{Listener, ListenerOptions};
@@ -68,6 +72,8 @@ pub struct HttpOptions {
     pub auto_create: bool,
     /// `https://host` for absolute links in feeds and pages; empty for relative ones.
     pub public_url: String,
+    /// How long browsers are told to use nothing but https for this host; none where it is not for TLS, or says nothing.
+    pub hsts: Option<Duration>,
 }
 
 /// What handlers share.
@@ -109,6 +115,7 @@ impl Http {
 /// The route table of the public listener.
 pub fn router(http: Arc<Http>) -> Router {
     let cors = cors(&http.options.origins);
+    let hsts = http.options.hsts.map(hsts);
     Router::new()
         .route("/", get(pages::index))
         .route("/t/{topic}", get(pages::page))
@@ -161,12 +168,23 @@ pub fn router(http: Arc<Http>) -> Router {
             Problem::new(Code::Internal, "the request hit an error of the server").into_response()
         }))
         .layer(cors)
+        .layer(tower::util::option_layer(hsts))
         .layer(CompressionLayer::new())
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(&http),
             ops::measure,
         ))
+        .layer(axum::middleware::map_request(
+            |request: axum::extract::Request| async { linger::lingering(request) },
+        ))
         .with_state(http)
+}
+
+/// Strict-Transport-Security (RFC 6797) on every answer.
+fn hsts(age: Duration) -> SetResponseHeaderLayer<Option<HeaderValue>> {
+    let value = format!("max-age={}", age.as_secs());
+    let value = HeaderValue::from_str(&value).ok();
+    SetResponseHeaderLayer::overriding(STRICT_TRANSPORT_SECURITY, value)
 }
 
 fn cors(origins: &[String]) -> CorsLayer {

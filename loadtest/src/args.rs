@@ -23,6 +23,9 @@ pub struct Broker {
     #[arg(long, env = "TENBELLS_KEY", hide_env_values = true)]
     #[serde(skip)]
     pub key: Option<String>,
+    /// Certificates to trust where the address is https, PEM; readers are sealed then as well
+    #[arg(long, env = "TENBELLS_CA", value_name = "FILE")]
+    pub ca: Option<PathBuf>,
     /// Process of the broker, to measure its CPU and memory [default: the one that listens on the port]
     #[arg(long, value_name = "PID")]
     pub server_pid: Option<u32>,
@@ -56,9 +59,9 @@ impl Broker {
     /// The address, resolved.
     ///
     /// # Errors
-    /// When it is not a plain http URL that resolves.
+    /// When it is not an http or https URL that resolves, or the certificates to trust can't be read.
     pub fn target(&self) -> Result<Arc<Target>> {
-        Target::parse(&self.url, self.key.as_deref()).map(Arc::new)
+        Target::parse(&self.url, self.key.as_deref(), self.ca.as_deref()).map(Arc::new)
     }
 
     /// The broker's process, where it is on this machine.

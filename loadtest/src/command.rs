@@ -12,3 +12,4 @@ pub mod slow;
 pub mod soak;
 pub mod storm;
 pub mod tables;
+pub mod tls;

@@ -12,6 +12,8 @@ const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 pub enum Frame<'a> {
     /// A whole text message.
     Text(&'a [u8]),
+    /// A whole text message, compressed (RFC 7692): only where the handshake agreed.
+    Deflated(&'a [u8]),
     /// To be answered with a pong of the same payload.
     Ping(&'a [u8]),
     /// An answer to a ping.
@@ -51,10 +53,12 @@ pub fn take(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Breach> {
     if second & 0x80 != 0 {
         return Err(Breach::Masked);
     }
-    if first & 0x70 != 0 {
+    let kind = first & 0x0f;
+    // RSV1 says that a message is compressed.
+    let is_deflated = first & 0x40 != 0;
+    if first & 0x30 != 0 || (is_deflated && kind != 1) {
         return Err(Breach::Reserved);
     }
-    let kind = first & 0x0f;
     if first & 0x80 == 0 || kind == 0 {
         return Err(Breach::Fragmented);
     }
@@ -68,6 +72,7 @@ pub fn take(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Breach> {
         return Ok(None);
     };
     let frame = match kind {
+        1 if is_deflated => Frame::Deflated(payload),
         1 => Frame::Text(payload),
         8 => Frame::Close(close_code(payload)?),
         9 => Frame::Ping(payload),
@@ -203,7 +208,8 @@ mod tests {
     fn breaches_are_named() {
         for (bytes, breach) in [
             (&[0x81, 0x81, 0, 0, 0, 0, 0][..], Breach::Masked),
-            (&[0xc1, 0], Breach::Reserved),
+            (&[0xa1, 0], Breach::Reserved),
+            (&[0xc9, 0], Breach::Reserved),
             (&[0x01, 0], Breach::Fragmented),
             (&[0x80, 0], Breach::Fragmented),
             (&[0x82, 0], Breach::Kind(2)),
@@ -220,6 +226,10 @@ mod tests {
             assert_eq!(take(bytes), Err(breach), "{bytes:02x?}");
         }
         assert_eq!(take(&[0x88, 0]), Ok(Some((Frame::Close(1005), 2))));
+        assert_eq!(
+            take(&[0xc1, 1, 0]),
+            Ok(Some((Frame::Deflated(&[0][..]), 3)))
+        );
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The broker over HTTP, as a publisher sees it: one keep-alive connection, one request at a time.
 //!
-//! Cheap on purpose (hyper without a pool), because it shares the machine with the server that it measures. Plain
-//! HTTP only: TLS belongs in front of a broker and would measure something else.
+//! Cheap on purpose (hyper without a pool), because it shares the machine with the server that it measures.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,11 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use memchr::memmem;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::line::Secret;
 
 /// Longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -28,6 +32,9 @@ pub struct Target {
     pub address: SocketAddr,
     /// The `Host` header.
     pub authority: String,
+    /// The certificates to trust, where it speaks TLS.
+    pub ca: Option<PathBuf>,
+    secret: Option<Secret>,
     bearer: Option<String>,
 }
 
@@ -60,15 +67,14 @@ impl Target {
     /// Reads `url` and finds its address.
     ///
     /// # Errors
-    /// When it is no plain `http` URL, or the name has no address.
-    pub fn parse(url: &str, key: Option<&str>) -> Result<Self> {
+    /// When it is no `http` or `https` URL, the name has no address, or it is not said whom to trust.
+    pub fn parse(url: &str, key: Option<&str>, ca: Option<&Path>) -> Result<Self> {
         let url = url::Url::parse(url).with_context(|| format!("{url} is not a URL"))?;
-        if url.scheme() != "http" {
-            bail!(
-                "scheme {}: the harness speaks plain http only",
-                url.scheme()
-            );
-        }
+        let ca = match url.scheme() {
+            "http" => None,
+            "https" => Some(ca.context("https takes the certificates to trust: --ca FILE")?),
+            scheme => bail!("scheme {scheme}: the harness speaks http and https"),
+        };
         let host = url.host_str().context("the URL has no host")?;
         let port = url.port_or_known_default().context("the URL has no port")?;
         let authority = format!("{host}:{port}");
@@ -77,9 +83,12 @@ impl Target {
             .with_context(|| format!("can't resolve {authority}"))?
             .next()
             .with_context(|| format!("{authority} has no address"))?;
+        let secret = ca.map(|ca| Secret::read(ca, &authority)).transpose()?;
         Ok(Self {
             address,
             authority,
+            ca: ca.map(Path::to_owned),
+            secret,
             bearer: key.map(|key| format!("Bearer {key}")),
         })
     }
@@ -223,13 +232,26 @@ impl Connection {
             .await
             .with_context(|| format!("can't connect to {address}"))?;
         stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(async move {
-            // A connection that ends with an error shows in the request that was on it.
-            let _ = connection.await;
-        });
-        Ok(sender)
+        match &self.target.secret {
+            None => speak(stream).await,
+            Some(secret) => {
+                let connector = TlsConnector::from(Arc::clone(&secret.config));
+                speak(connector.connect(secret.name.clone(), stream).await?).await
+            }
+        }
     }
+}
+
+async fn speak<S>(stream: S) -> Result<SendRequest<Full<Bytes>>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(async move {
+        // A connection that ends with an error shows in the request that was on it.
+        let _ = connection.await;
+    });
+    Ok(sender)
 }
 
 impl Refused {
@@ -291,10 +313,11 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_http_is_spoken() {
-        assert!(Target::parse("https://127.0.0.1:1", None).is_err());
-        assert!(Target::parse("no url", None).is_err());
-        let target = Target::parse("http://127.0.0.1:7010/", None).expect("target");
+    fn https_takes_somebody_to_trust() {
+        assert!(Target::parse("https://127.0.0.1:1", None, None).is_err());
+        assert!(Target::parse("ftp://127.0.0.1:1", None, None).is_err());
+        assert!(Target::parse("no url", None, None).is_err());
+        let target = Target::parse("http://127.0.0.1:7010/", None, None).expect("target");
         assert_eq!(target.address.port(), 7010);
     }
 

@@ -15,9 +15,12 @@ mod exchange;
 mod frame;
 mod handshake;
 mod http;
+mod inflate;
 mod latency;
+mod line;
 mod machine;
 mod message;
+mod own_broker;
 mod proc;
 mod progress;
 mod publisher;
@@ -27,6 +30,7 @@ mod scenario;
 mod sender;
 mod source;
 mod text;
+mod trust;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -81,6 +85,8 @@ enum Command {
     Bare(command::bare::BareArgs),
     /// Broker over bare send loop, in alternating rounds of one run
     Ratio(command::ratio::RatioArgs),
+    /// The same fan-out sealed and in the clear, in alternating rounds of one run
+    Tls(command::tls::TlsArgs),
     /// Markdown tables out of reports, written into a document
     Tables(command::tables::TablesArgs),
     /// The process of the bare send loop; the other commands start it
@@ -135,6 +141,7 @@ fn run(command: &Command, output: &Output) -> Result<Report> {
             Command::Catchup(args) => command::catchup::run(args).await,
             Command::Bare(args) => command::bare::run(args).await,
             Command::Ratio(args) => command::ratio::run(args).await,
+            Command::Tls(args) => command::tls::run(args).await,
             Command::Readers | Command::Sender | Command::Tables(_) => {
                 anyhow::bail!("this makes no report")
             }

@@ -9,8 +9,11 @@ mod wire;
 mod work;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+use crate::handshake::Offer;
 
 pub use tally::{Bucket, Seen, Tally};
 pub use work::work;
@@ -22,6 +25,8 @@ pub struct Plan {
     pub server: SocketAddr,
     /// The `Host` header.
     pub authority: String,
+    /// The certificates to trust, where readers speak through TLS.
+    pub ca: Option<PathBuf>,
     /// How they speak.
     pub wire: Wire,
     /// The topics; reader `i` reads topic `i % topics`.
@@ -43,12 +48,25 @@ pub struct Plan {
 pub enum Wire {
     /// The broker's WebSocket.
     WebSocket,
+    /// The broker's WebSocket, compressed.
+    Deflated,
     /// Its event stream.
     EventStream,
     /// Catch-up pages, one after the other, for which the broker waits.
     LongPoll,
     /// Frames on a bare TCP connection, from offset 1: the bare send loop.
     Plain,
+}
+
+impl Wire {
+    /// What a WebSocket of it asks for.
+    pub fn offer(self) -> Offer {
+        if self == Self::Deflated {
+            Offer::Deflate
+        } else {
+            Offer::Plain
+        }
+    }
 }
 
 /// Where readers begin.

@@ -55,6 +55,8 @@ pub struct Readers {
 pub enum Transport {
     /// WebSocket
     Ws,
+    /// WebSocket with permessage-deflate
+    Deflate,
     /// Event stream (server-sent events)
     Sse,
     /// Long poll
@@ -66,6 +68,7 @@ impl Transport {
     pub fn name(self) -> &'static str {
         match self {
             Self::Ws => "WebSocket",
+            Self::Deflate => "WebSocket, compressed",
             Self::Sse => "event stream",
             Self::Poll => "long poll",
         }
@@ -74,6 +77,7 @@ impl Transport {
     fn wire(self) -> Wire {
         match self {
             Self::Ws => Wire::WebSocket,
+            Self::Deflate => Wire::Deflated,
             Self::Sse => Wire::EventStream,
             Self::Poll => Wire::LongPoll,
         }
@@ -273,6 +277,7 @@ fn plan(target: &Target, topics: Vec<String>, run: String, readers: &Readers) ->
     Plan {
         server: target.address,
         authority: target.authority.clone(),
+        ca: target.ca.clone(),
         wire: readers.transport.wire(),
         topics,
         run,

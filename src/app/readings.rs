@@ -6,6 +6,7 @@ use crate::broker::Broker;
 use crate::fanout::{Counters, FanOut};
 use crate::http::Admission;
 use crate::metrics::Reading;
+use crate::tls::Tls;
 
 /// A metric: its name without the prefix, its help, and how it is read.
 type Metric = (&'static str, &'static str, Reading);
@@ -64,6 +65,36 @@ pub(super) fn all(
             "websockets_closed",
             "WebSockets that the server closed with a code of its own",
             counted(fanout, |of| of.closed),
+        ),
+    ]
+}
+
+/// Those of TLS.
+pub(super) fn tls(tls: &Arc<Tls>) -> Vec<Metric> {
+    let counted = |one: fn(&Tls) -> u64| {
+        let tls = Arc::clone(tls);
+        move || one(&tls)
+    };
+    vec![
+        gauge(
+            "tls_certificate_expiry_timestamp_seconds",
+            "When the certificate in use ends, in seconds since 1970",
+            counted(|tls| tls.expires_s().unsigned_abs()),
+        ),
+        counter(
+            "tls_handshakes_failed",
+            "TLS handshakes that failed or took too long",
+            counted(Tls::handshakes_failed),
+        ),
+        counter(
+            "tls_reloads",
+            "New certificates that were taken into use",
+            counted(Tls::reloads),
+        ),
+        counter(
+            "tls_reloads_failed",
+            "New certificates that could not be used",
+            counted(Tls::reloads_failed),
         ),
     ]
 }

@@ -4,6 +4,7 @@
 //! asks to wait; so a retry can't publish twice. Knows paths and statuses, not what is in a document.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -17,6 +18,7 @@ use super::exit::Failure;
 use super::output::{clean_line, note};
 use super::problem::Problem;
 use super::retry::{Retry, parse_retry_after};
+use super::trust;
 use crate::protocol::Code;
 
 /// Longest answer that is read; an entry's is at most about 1.5 MiB, a full batch's 200 KiB twice over.
@@ -40,6 +42,9 @@ pub struct Remote {
     /// Key to show it; better set in the environment, where `ps` does not see it
     #[arg(long, env = "TENBELLS_KEY", value_name = "KEY", hide_env_values = true)]
     pub key: Option<Key>,
+    /// Certificates to trust in place of the system's, PEM: for a broker with a certificate of its own authority
+    #[arg(long, env = "TENBELLS_CA", value_name = "FILE")]
+    pub ca: Option<PathBuf>,
 }
 
 /// A key that no debug print shows.
@@ -199,7 +204,7 @@ impl Api {
     /// The broker at `remote`.
     ///
     /// # Errors
-    /// When this machine's TLS can't be set up.
+    /// When this machine's TLS can't be set up, or the certificates to trust can't be read.
     pub fn new(remote: &Remote, retry: Retry) -> Result<Self, Failure> {
         if remote.key.is_some() && remote.url.scheme() == "http" && !is_loopback(&remote.url) {
             note("warning: the key travels unencrypted over http; use an https address");
@@ -211,6 +216,14 @@ impl Api {
             .timeout(REQUEST_TIMEOUT);
         if is_loopback(&remote.url) {
             http = http.no_proxy();
+        }
+        if let Some(ca) = &remote.ca {
+            let roots = trust::authorities(ca)?
+                .iter()
+                .map(|certificate| reqwest::Certificate::from_der(certificate))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| trust::unfit(ca, &causes(&error)))?;
+            http = http.tls_certs_only(roots);
         }
         let http = http.build().map_err(|error| {
             Failure::unavailable(format!("can't set up HTTP: {}", causes(&error)))

@@ -123,6 +123,7 @@ impl Fake {
             remote: Remote {
                 url,
                 key: Some("tb_k_secret".parse().expect("key")),
+                ca: None,
             },
             asked: Arc::default(),
             heard: Arc::default(),

@@ -3,8 +3,10 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
 
 use super::exit::{Exit, Failure};
 use super::output;
@@ -13,19 +15,22 @@ use crate::config::{Config, ConfigError, Flag, Machine, Origin, Settings, Source
 use crate::shutdown::Shutdown;
 use crate::store::sqlite::OpenError;
 use crate::telemetry;
+use crate::tls::{Identity, Tls};
 
 /// Under the help of `serve`.
 pub const EXAMPLES: &str = "\
 Examples:
   A sample blog at a watchable pace, and the address to open:
     tenbells serve --demo
+  With TLS of its own:
+    tenbells serve --listen 0.0.0.0:443 --tls-certificate fullchain.pem --tls-key privkey.pem
   Behind a proxy that does TLS:
     tenbells serve --config /etc/tenbells.toml --listen 0.0.0.0:7010 --behind-proxy
 
 A flag goes before the environment (TENBELLS_LISTEN …), that before the configuration file (--config, else the one that
 TENBELLS_CONFIG names), that before the default; `tenbells check-config` prints what comes out.
 
-SIGTERM stops it in order: readers are told when to come back, and nothing that was acknowledged is lost.";
+SIGHUP reads the certificate anew. SIGTERM stops it in order: readers are told when to come back, and nothing that was acknowledged is lost.";
 
 /// Under the help of `check-config`.
 pub const CHECK_EXAMPLES: &str = "\
@@ -33,7 +38,7 @@ Examples:
   tenbells check-config --config /etc/tenbells.toml && systemctl restart tenbells
 
 Prints every setting in force, as a configuration file. It reads the environment as `serve` does, and opens neither the
-data folder nor a socket.";
+data folder nor a socket; the certificate and its key are read and checked.";
 
 /// `tenbells serve`.
 #[derive(Debug, Clone, Args)]
@@ -53,6 +58,22 @@ pub struct ServeArgs {
     /// Allows listening in the open without TLS, because a proxy in front does it
     #[arg(long, help_heading = "Listeners")]
     pub behind_proxy: bool,
+    /// Speaks TLS with this certificate and its chain, PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_key",
+        help_heading = "Listeners"
+    )]
+    pub tls_certificate: Option<PathBuf>,
+    /// Private key of that certificate, PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_certificate",
+        help_heading = "Listeners"
+    )]
+    pub tls_key: Option<PathBuf>,
     /// Threads that serve readers [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub shards: Option<u16>,
@@ -117,12 +138,14 @@ async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
         .map_err(|error| Failure::io("signals", &error))?;
     let data_dir = config.data_dir.clone();
     let app = App::start(config, shutdown).await.map_err(start_failure)?;
+    reload_on_hangup(app.tls().cloned()).map_err(|error| Failure::io("signals", &error))?;
     let (address, admin) = (app.address(), app.admin_address());
-    tracing::info!(%address, %admin, data_dir = %data_dir.display(), version = env!("CARGO_PKG_VERSION"), "tenbells is ready");
+    let scheme = app.tls().map_or("http", |_| "https");
+    tracing::info!(%address, scheme, %admin, data_dir = %data_dir.display(), version = env!("CARGO_PKG_VERSION"), "tenbells is ready");
     if demo {
         let topic = crate::demo::first_topic();
         output::line(format_args!(
-            "A sample blog is playing. Open http://{address}/t/{topic}\nCtrl-C stops it."
+            "A sample blog is playing. Open {scheme}://{address}/t/{topic}\nCtrl-C stops it."
         ))?;
     }
     app.run()
@@ -130,6 +153,23 @@ async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Exit::Io, error.to_string()).advise(
             "look at the disk under the data folder, then start again: what was acknowledged is kept",
         ))
+}
+
+/// Has the certificate read anew at SIGHUP. Without one the signal means nothing, and ends nothing either.
+fn reload_on_hangup(tls: Option<Arc<Tls>>) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            let Some(tls) = tls.clone() else {
+                tracing::info!("SIGHUP: there is no certificate to read anew");
+                continue;
+            };
+            // How it went is in the log.
+            let _ = tokio::task::spawn_blocking(move || tls.reload(Timestamp::now())).await;
+        }
+    });
+    Ok(())
 }
 
 fn start_failure(error: AppError) -> Failure {
@@ -140,16 +180,27 @@ fn start_failure(error: AppError) -> Failure {
         AppError::Listen { .. } => Failure::new(Exit::Unavailable, message).advise(
             "another program may have the address; --listen and --admin-listen choose others",
         ),
+        AppError::Tls(_) => Failure::new(Exit::Config, message),
         _ => Failure::new(Exit::Io, message),
     }
 }
 
-/// Prints the settings in force, as a configuration file; opens neither the data folder nor a socket.
+/// Prints the settings in force, as a configuration file; opens neither the data folder nor a socket, but the
+/// certificate and its key.
 ///
 /// # Errors
-/// When the configuration can't be read, or is refused.
+/// When the configuration can't be read, or is refused, or the certificate can't be used.
 pub fn check_config(args: CheckConfigArgs) -> Result<(), Failure> {
-    let text = load(args.config, Vec::new())?
+    let settings = load(args.config, Vec::new())?;
+    if let Some(tls) = settings.config().tls {
+        let now = Timestamp::now();
+        let identity = Identity::open(&tls.certificate, &tls.key, now)
+            .map_err(|error| Failure::new(Exit::Config, error.to_string()))?;
+        for concern in identity.concerns(now) {
+            output::note(format_args!("warning: {concern}"));
+        }
+    }
+    let text = settings
         .to_toml()
         .map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
     output::line(text.trim_end())
@@ -181,11 +232,11 @@ fn overrides(args: &ServeArgs) -> Vec<Flag> {
         LogFormat::Text => "text",
         LogFormat::Json => "json",
     });
-    let data_dir = args.data_dir.clone().map(PathBuf::into_os_string);
+    let path = |path: &Option<PathBuf>| path.clone().map(PathBuf::into_os_string);
     let shards = args.shards.map(|shards| shards.to_string().into());
     let given = |switch: bool| switch.then(|| "true".into());
     [
-        ("--data-dir", "data_dir", data_dir),
+        ("--data-dir", "data_dir", path(&args.data_dir)),
         ("--listen", "listen", args.listen.map(address)),
         (
             "--admin-listen",
@@ -193,6 +244,12 @@ fn overrides(args: &ServeArgs) -> Vec<Flag> {
             args.admin_listen.map(address),
         ),
         ("--behind-proxy", "behind_proxy", given(args.behind_proxy)),
+        (
+            "--tls-certificate",
+            "tls.certificate",
+            path(&args.tls_certificate),
+        ),
+        ("--tls-key", "tls.key", path(&args.tls_key)),
         ("--shards", "shards", shards),
         ("--demo", "demo", given(args.demo)),
         ("--log-format", "log.format", format.map(OsString::from)),
@@ -238,6 +295,8 @@ mod tests {
             ["--shards", "3"],
             ["--log-format", "json"],
             ["--behind-proxy", "--demo"],
+            ["--tls-certificate", "chain.pem"],
+            ["--tls-key", "key.pem"],
         ];
         let config = settings(file, args.as_flattened()).expect("loads").config();
         assert_eq!(config.data_dir, PathBuf::from("flag"));
@@ -246,6 +305,9 @@ mod tests {
         assert_eq!((config.shards, config.drain.as_millis()), (3, 7));
         assert_eq!(config.log.format, telemetry::LogFormat::Json);
         assert!(config.behind_proxy && config.demo);
+        let tls = config.tls.expect("TLS");
+        assert_eq!(tls.certificate, PathBuf::from("chain.pem"));
+        assert_eq!(tls.key, PathBuf::from("key.pem"));
         let config = settings(file, &[]).expect("loads").config();
         assert_eq!((config.data_dir, config.shards), (PathBuf::from("file"), 5));
         assert!(!config.behind_proxy && !config.demo);

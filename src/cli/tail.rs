@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Response, header};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use url::Url;
 
 use super::api::{Remote, join};
@@ -25,6 +25,7 @@ use super::exit::{Exit, Failure};
 use super::output::{self, clean_line, note};
 use super::problem::{Problem, is_temporary_word};
 use super::retry::{Retry, parse_retry_after};
+use super::trust;
 use crate::model::{After, TopicName};
 use cursor::{Cursor, Heard};
 
@@ -162,7 +163,8 @@ async fn connect(remote: &Remote) -> Result<Socket, Ended> {
         .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(Some(MESSAGE_BYTES_MAX))
         .max_frame_size(Some(MESSAGE_BYTES_MAX));
-    let connecting = connect_async_with_config(request, Some(config), true);
+    let connector = remote.ca.as_deref().map(trust::connector).transpose()?;
+    let connecting = connect_async_tls_with_config(request, Some(config), true, connector);
     match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
         Ok(Ok((socket, _))) => Ok(socket),
         Ok(Err(Error::Http(answer))) => Err(refused(&answer)),

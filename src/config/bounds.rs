@@ -80,6 +80,11 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("websocket.pong_within_ms", ms(100, 5 * MINUTE_MS)),
     setting("websocket.stall_max_ms", ms(SECOND_MS, 10 * MINUTE_MS)),
     setting("websocket.deflate", Switch),
+    setting("tls.certificate", Text),
+    setting("tls.key", Text),
+    setting("tls.handshake_timeout_ms", ms(100, MINUTE_MS)),
+    setting("tls.reload_every_ms", ms(SECOND_MS, DAY_MS)),
+    setting("tls.hsts_s", count(0, 63_072_000, "s")),
     setting("log.format", Text),
     setting("log.level", Text),
 ];

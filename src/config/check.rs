@@ -19,6 +19,7 @@ const ORIGINS_MAX: usize = 100;
 /// Checks settled layers.
 pub(super) fn check(layers: &Layers, machine: Machine) -> Result<(), ConfigError> {
     data_dir(layers)?;
+    tls(layers)?;
     listeners(layers)?;
     public_url(layers)?;
     origins(layers)?;
@@ -50,12 +51,46 @@ fn data_dir(layers: &Layers) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// A certificate and its key come together; what is in the files is seen when they are opened.
+fn tls(layers: &Layers) -> Result<(), ConfigError> {
+    let form = &layers.form.tls;
+    let pair = [
+        ("tls.certificate", &form.certificate),
+        ("tls.key", &form.key),
+    ];
+    for (key, path) in pair {
+        if let Some(path) = path
+            && (path.is_empty() || path.contains('\0'))
+        {
+            return Err(refused(
+                layers,
+                key,
+                format!("{path:?}"),
+                "which names no file",
+            ));
+        }
+    }
+    let missing = match (&form.certificate, &form.key) {
+        (Some(path), None) => Some(("tls.certificate", path, "tls.key", "--tls-key")),
+        (None, Some(path)) => Some(("tls.key", path, "tls.certificate", "--tls-certificate")),
+        _ => None,
+    };
+    match missing {
+        Some((key, path, other, flag)) => {
+            let reason = format!("which is of no use without {other} ({flag})");
+            Err(refused(layers, key, format!("{path:?}"), reason))
+        }
+        None => Ok(()),
+    }
+}
+
 fn listeners(layers: &Layers) -> Result<(), ConfigError> {
     let form = &layers.form;
     let (public, admin) = (form.listen, form.admin_listen);
-    if in_the_open(public) && !form.behind_proxy {
-        let reason = "which other machines can reach, and Tenbells speaks no TLS: put a proxy that does in front and \
-                      set behind_proxy = true (--behind-proxy), or listen on 127.0.0.1";
+    if in_the_open(public) && !form.behind_proxy && form.tls.certificate.is_none() {
+        let reason = "which other machines can reach, without TLS: give a certificate ([tls], or --tls-certificate and \
+                      --tls-key), or put a proxy that does TLS in front and set behind_proxy = true (--behind-proxy), \
+                      or listen on 127.0.0.1";
         return Err(refused(layers, "listen", public, reason));
     }
     if in_the_open(admin) && !form.admin_public {

@@ -10,7 +10,9 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Config, HttpConfig, LogConfig, Machine, RingConfig, TopicsConfig, WsConfig};
+use super::{
+    Config, HttpConfig, LogConfig, Machine, RingConfig, TlsConfig, TopicsConfig, WsConfig,
+};
 use crate::telemetry::LogFormat;
 
 /// Most connections where nothing is said and the machine allows more.
@@ -36,11 +38,24 @@ pub(super) struct Form {
     pub shards: Option<i64>,
     pub drain_ms: i64,
     pub demo: bool,
+    pub tls: TlsForm,
     pub http: HttpForm,
     pub topics: TopicsForm,
     pub ring: RingForm,
     pub websocket: WsForm,
     pub log: LogForm,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TlsForm {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    pub handshake_timeout_ms: i64,
+    pub reload_every_ms: i64,
+    pub hsts_s: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,11 +120,24 @@ impl Default for Form {
             shards: None,
             drain_ms: 10_000,
             demo: false,
+            tls: TlsForm::default(),
             http: HttpForm::default(),
             topics: TopicsForm::default(),
             ring: RingForm::default(),
             websocket: WsForm::default(),
             log: LogForm::default(),
+        }
+    }
+}
+
+impl Default for TlsForm {
+    fn default() -> Self {
+        Self {
+            certificate: None,
+            key: None,
+            handshake_timeout_ms: 5_000,
+            reload_every_ms: 60_000,
+            hsts_s: 2_592_000,
         }
     }
 }
@@ -202,6 +230,7 @@ impl Form {
             origins: self.origins.clone(),
             demo: self.demo,
             behind_proxy: self.behind_proxy,
+            tls: self.tls.config(),
             http: self.http.config(),
             topics: TopicsConfig {
                 max: number(self.topics.max),
@@ -227,6 +256,18 @@ impl Form {
                 level: self.log.level.clone(),
             },
         }
+    }
+}
+
+impl TlsForm {
+    fn config(&self) -> Option<TlsConfig> {
+        Some(TlsConfig {
+            certificate: PathBuf::from(self.certificate.as_ref()?),
+            key: PathBuf::from(self.key.as_ref()?),
+            handshake_timeout: duration(self.handshake_timeout_ms),
+            reload_every: duration(self.reload_every_ms),
+            hsts: Duration::from_secs(self.hsts_s.unsigned_abs()),
+        })
     }
 }
 

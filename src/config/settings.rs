@@ -23,10 +23,11 @@ const PREFIX: &str = "TENBELLS_";
 /// The variable that names the file.
 const FILE_VARIABLE: &str = "TENBELLS_CONFIG";
 /// Variables that are ours and no settings: of the commands that speak to a broker, and of the tests.
-const OTHER_VARIABLES: [&str; 4] = [
+const OTHER_VARIABLES: [&str; 5] = [
     FILE_VARIABLE,
     "TENBELLS_URL",
     "TENBELLS_KEY",
+    "TENBELLS_CA",
     "TENBELLS_CORPUS",
 ];
 

@@ -98,6 +98,7 @@ fn every_setting_has_a_variable_that_sets_it() {
         ("log.level", _) => "debug".to_owned(),
         ("topics.auto_create" | "websocket.deflate", _) => "false".to_owned(),
         ("http.connections_max", _) => "500".to_owned(),
+        ("tls.certificate" | "tls.key", _) => "file.pem".to_owned(),
         (_, bounds::Kind::Integer { min, .. }) => (min + 5).to_string(),
         (_, bounds::Kind::Switch) => "true".to_owned(),
         (_, bounds::Kind::Text) => "elsewhere".to_owned(),
@@ -105,11 +106,15 @@ fn every_setting_has_a_variable_that_sets_it() {
     };
     let default = Settings::defaults(MACHINE);
     for setting in bounds::SETTINGS {
-        // On its own, apart from the one pair that has to go together.
+        // On its own, apart from the pairs that have to go together.
         let mut variables = vec![(setting.variable(), text(setting))];
-        if setting.key == "http.batch_bytes_max" {
-            variables.push(("TENBELLS_HTTP_BODY_BYTES_MAX".to_owned(), "1024".to_owned()));
-        }
+        let other = match setting.key {
+            "http.batch_bytes_max" => Some(("TENBELLS_HTTP_BODY_BYTES_MAX", "1024")),
+            "tls.certificate" => Some(("TENBELLS_TLS_KEY", "key.pem")),
+            "tls.key" => Some(("TENBELLS_TLS_CERTIFICATE", "chain.pem")),
+            _ => None,
+        };
+        variables.extend(other.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let variables: Vec<_> = variables
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))

@@ -3,15 +3,15 @@
 //! What can be kept for a reader is bounded: the tail of one frame that the kernel took in part (shared bytes), and a few
 //! answers to its own messages. Changes are never queued; the cursors stand in the topics' member lists.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mio::net::TcpStream;
 use smallvec::SmallVec;
 
 use super::Hello;
 use super::inbound::{Accepts, Assembly, Received};
+use super::socket::{Sent, Socket};
 use crate::broker::Channel;
 use crate::keys::{Grant, Right};
 use crate::model::TopicName;
@@ -43,21 +43,10 @@ pub(super) struct Subscription {
 /// The tail of a frame that the kernel took in part.
 #[derive(Debug)]
 struct Partial {
-    /// What is left of it.
+    /// What is left of it: nothing where only sealed bytes of it wait in the TLS session.
     rest: Bytes,
     /// The topic it is a change of; none for an answer.
     channel: Option<Arc<Channel>>,
-}
-
-/// How far a write went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sent {
-    /// All of it.
-    Whole,
-    /// So many bytes; the kernel has no room for more.
-    Part(usize),
-    /// The connection is broken.
-    Gone,
 }
 
 /// Whether more can be written.
@@ -83,7 +72,7 @@ struct HalfDone {
 
 /// A connection.
 pub(super) struct Connection {
-    pub stream: TcpStream,
+    pub socket: Socket,
     pub generation: u32,
     /// The form of its changes.
     pub wire: Wire,
@@ -123,9 +112,9 @@ impl Key {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, generation: u32, hello: Hello, now: u32) -> Self {
+    pub(super) fn new(socket: Socket, generation: u32, hello: Hello, now: u32) -> Self {
         Self {
-            stream,
+            socket,
             generation,
             wire: hello.wire,
             subscriptions: SmallVec::new(),
@@ -179,19 +168,7 @@ impl Connection {
 
     /// Writes bytes, as far as the kernel takes them.
     pub(super) fn send(&mut self, bytes: &[u8]) -> Sent {
-        let mut sent = 0;
-        while sent < bytes.len() {
-            match self.stream.write(&bytes[sent..]) {
-                Ok(0) => return Sent::Gone,
-                Ok(count) => sent += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Sent::Part(sent);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Sent::Gone,
-            }
-        }
-        Sent::Whole
+        self.socket.write(bytes)
     }
 
     /// Writes a frame that is no change, behind what is half done; keeps what the kernel does not take.
@@ -220,9 +197,10 @@ impl Connection {
     /// Takes note that the kernel had no room for the rest of a change, if a frame was cut, or for a next one.
     pub(super) fn block(&mut self, rest: Option<Bytes>, channel: &Arc<Channel>, now: u32) {
         self.blocked_at = Some(now);
-        if let Some(rest) = rest {
+        // What a session has sealed of the change and the kernel did not take is a rest of it as well.
+        if rest.is_some() || self.socket.has_tail() {
             self.half_done().partial = Some(Partial {
-                rest,
+                rest: rest.unwrap_or_default(),
                 channel: Some(Arc::clone(channel)),
             });
         }
@@ -254,7 +232,7 @@ impl Connection {
             }
             Sent::Part(count) => {
                 // Progress starts the patience anew.
-                if count > 0 || self.blocked_at.is_none() {
+                if count > 0 || self.socket.take_progress() || self.blocked_at.is_none() {
                     self.blocked_at = Some(now);
                 }
                 self.half_done().partial = Some(Partial {
@@ -355,13 +333,6 @@ impl Connection {
 
     /// Reads into `buffer`: the count, 0 at the end of the stream, none where nothing waits.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        loop {
-            match self.stream.read(buffer) {
-                Ok(count) => return Ok(Some(count)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        self.socket.read(buffer)
     }
 }

@@ -4,16 +4,14 @@
 //! The rest is bounded by what asks for it: sockets by admission, pages and topics by the shard's own questions.
 
 use std::collections::HashMap;
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use mio::Waker;
 
-use super::Hello;
 use super::connection::Key;
+use super::{Handover, Hello};
 use crate::broker::{Channel, Page, Start, Ticket};
 use crate::model::TopicName;
 use crate::store::ReadError;
@@ -21,11 +19,7 @@ use crate::store::ReadError;
 /// Something for a shard to do.
 pub(super) enum Command {
     /// A socket whose handshake is done, with what came behind it.
-    Adopt {
-        stream: TcpStream,
-        left_over: Bytes,
-        hello: Hello,
-    },
+    Adopt { handover: Handover, hello: Hello },
     /// Bodies were retracted or the topic became private: let go of older bytes, then drop the ticket.
     Redacted {
         channel: Arc<Channel>,

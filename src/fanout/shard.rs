@@ -29,9 +29,10 @@ use super::connection::{Connection, Flushed, Key};
 use super::counters::{ShardCounters, Tally};
 use super::inbound::Received;
 use super::inbox::{Command, Inbox};
+use super::socket::Socket;
 use super::topic::ShardTopic;
 use super::wheel::{TICK, Wheel};
-use super::{FanOutOptions, Hello};
+use super::{FanOutOptions, Handover, Hello};
 use crate::broker::Broker;
 use crate::keys::Keys;
 use crate::model::{After, TopicName};
@@ -191,11 +192,7 @@ impl Shard {
         let (commands, advanced) = self.inbox.take();
         for command in commands {
             match command {
-                Command::Adopt {
-                    stream,
-                    left_over,
-                    hello,
-                } => self.adopt(stream, &left_over, hello),
+                Command::Adopt { handover, hello } => self.adopt(handover, hello),
                 Command::Redacted { channel, ticket } => {
                     self.forget_redacted(&channel);
                     drop(ticket);
@@ -220,7 +217,12 @@ impl Shard {
         }
     }
 
-    fn adopt(&mut self, stream: std::net::TcpStream, left_over: &Bytes, mut hello: Hello) {
+    fn adopt(&mut self, handover: Handover, mut hello: Hello) {
+        let Handover {
+            stream,
+            session,
+            left_over,
+        } = handover;
         let mut stream = TcpStream::from_std(stream);
         self.generation = self.generation.wrapping_add(1);
         let slot = self.connections.vacant_entry();
@@ -242,8 +244,10 @@ impl Shard {
         if hello.grant.is_some() {
             self.granted.insert(key);
         }
+        let has_session = session.is_some();
+        let socket = Socket::new(stream, session);
         let subscribe = hello.subscribe.take();
-        slot.insert(Connection::new(stream, self.generation, hello, self.now));
+        slot.insert(Connection::new(socket, self.generation, hello, self.now));
         let patience = super::wheel::ticks(self.parts.options.first_subscribe);
         self.wheel.insert(self.now + patience, key);
         if self.drain.is_some() {
@@ -253,7 +257,11 @@ impl Shard {
             self.subscribe(key, topic, after);
         }
         if !left_over.is_empty() {
-            self.take_bytes(key, left_over);
+            self.take_bytes(key, &left_over);
+        }
+        if has_session {
+            // What the session has read already is announced by no event.
+            self.readable(key);
         }
     }
 
@@ -286,7 +294,7 @@ impl Shard {
         }
         let flushed = connection.answer(close_frame(code, reason), now);
         connection.closing_at = Some(now);
-        let half_closed = connection.stream.shutdown(std::net::Shutdown::Write);
+        let half_closed = connection.socket.end();
         if flushed != Flushed::Clear || half_closed.is_err() {
             self.broken.push(key);
         }
@@ -311,7 +319,7 @@ impl Shard {
         let mut connection = self.connections.remove(key.index());
         self.granted.remove(&key);
         // Closing the descriptor ends the registration as well.
-        let _ = self.poll.registry().deregister(&mut connection.stream);
+        let _ = self.poll.registry().deregister(connection.socket.stream());
         self.counters.gone();
     }
 }

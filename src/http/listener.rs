@@ -15,14 +15,17 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::admission::{Admission, Admitted};
+use super::handshake::shake;
 use super::problem::jitter_s;
 use super::stall::StallGuard;
 use crate::shutdown::Shutdown;
+use crate::tls::Tls;
 
 /// Bounds of a listener.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +55,7 @@ pub struct Listener {
     router: Router,
     admission: Arc<Admission>,
     options: ListenerOptions,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Default for ListenerOptions {
@@ -79,7 +83,15 @@ impl Listener {
             router,
             admission,
             options,
+            tls: None,
         }
+    }
+
+    /// Speaks TLS alone, where there is a pair for it.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Option<Arc<Tls>>) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// Accepts until `shutdown`, then lets open requests finish within the drain time.
@@ -100,7 +112,10 @@ impl Listener {
                 Some(_) = connections.join_next() => continue,
             };
             let Some(admitted) = self.admission.connection() else {
-                refuse(stream);
+                // A refusal in plain HTTP means nothing to whoever expects a handshake.
+                if self.tls.is_none() {
+                    refuse(stream);
+                }
                 continue;
             };
             let peer = Peer {
@@ -108,10 +123,13 @@ impl Listener {
             };
             connections.spawn(serve(
                 stream,
-                peer,
-                self.router.clone(),
-                self.options,
-                shutdown.clone(),
+                self.tls.clone(),
+                Face {
+                    peer,
+                    router: self.router.clone(),
+                    options: self.options,
+                    shutdown: shutdown.clone(),
+                },
             ));
         }
         drop(self.listener);
@@ -128,16 +146,41 @@ impl Listener {
     }
 }
 
-async fn serve(
-    stream: TcpStream,
+/// What a connection is served with.
+struct Face {
     peer: Peer,
     router: Router,
     options: ListenerOptions,
     shutdown: Shutdown,
-) {
+}
+
+async fn serve(stream: TcpStream, tls: Option<Arc<Tls>>, face: Face) {
     // Small answers go out at once; an error here only costs latency.
     let _ = stream.set_nodelay(true);
-    let stream = StallGuard::new(stream, options.stall_max);
+    let stall_max = face.options.stall_max;
+    let Some(tls) = tls else {
+        return converse(StallGuard::new(stream, stall_max), face).await;
+    };
+    let shutdown = face.shutdown.clone();
+    let shaken = tokio::select! {
+        shaken = shake(stream, &tls, stall_max) => shaken,
+        () = shutdown.wait() => None,
+    };
+    if let Some(stream) = shaken {
+        converse(stream, face).await;
+    }
+}
+
+async fn converse<S>(stream: S, face: Face)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Face {
+        peer,
+        router,
+        options,
+        shutdown,
+    } = face;
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
         let router = router.clone();

@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::auth::topic_name;
@@ -18,7 +18,7 @@ use super::problem::Problem;
 use super::read::Query;
 use super::stall::StallGuard;
 use super::{Http, State};
-use crate::fanout::Hello;
+use crate::fanout::{Handover, Hello};
 use crate::protocol::{
     CloseCode, Code, DEFLATE_RESPONSE, SUBPROTOCOL, Wire, close_frame, takes_deflate,
 };
@@ -83,20 +83,38 @@ pub(super) async fn upgrade(
 }
 
 fn hand_over(http: &Http, upgraded: Upgraded, hello: Hello) {
-    let Some((stream, left_over)) = take_socket(upgraded) else {
+    let Some((socket, left_over)) = take_socket(upgraded) else {
         tracing::error!("an upgraded connection is not the listener's own kind of stream");
         return;
     };
+    let (stream, session) = match socket {
+        Socket::Plain(guard) => (guard.into_inner(), None),
+        Socket::Tls(stream) => {
+            let (guard, session) = stream.into_inner();
+            (guard.into_inner(), Some(Box::new(session)))
+        }
+    };
     match stream.into_std() {
-        Ok(stream) => http.fanout.adopt(stream, left_over, hello),
+        Ok(stream) => http.fanout.adopt(
+            Handover {
+                stream,
+                session,
+                left_over,
+            },
+            hello,
+        ),
         Err(error) => tracing::debug!(%error, "a WebSocket was gone before it was handed over"),
     }
 }
 
 /// A browser's page can't read the status of a refused handshake; it can read a close code.
 async fn refuse_origin(upgraded: Upgraded) {
-    let Some((mut stream, _)) = take_socket(upgraded) else {
+    let Some((socket, _)) = take_socket(upgraded) else {
         return;
+    };
+    let mut stream: Box<dyn AsyncWrite + Send + Unpin> = match socket {
+        Socket::Plain(guard) => Box::new(guard),
+        Socket::Tls(stream) => stream,
     };
     let frame = close_frame(CloseCode::Origin, "this origin is not on the list");
     // A peer that is gone needs no reason.
@@ -105,10 +123,22 @@ async fn refuse_origin(upgraded: Upgraded) {
     }
 }
 
+/// What the listener made of a connection, out of hyper again.
+enum Socket {
+    Plain(StallGuard),
+    Tls(Box<TlsStream<StallGuard>>),
+}
+
 /// The bare socket, and what the peer has sent behind its handshake.
-fn take_socket(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
-    let parts = upgraded.downcast::<TokioIo<StallGuard>>().ok()?;
-    Some((parts.io.into_inner().into_inner(), parts.read_buf))
+fn take_socket(upgraded: Upgraded) -> Option<(Socket, Bytes)> {
+    match upgraded.downcast::<TokioIo<StallGuard>>() {
+        Ok(parts) => Some((Socket::Plain(parts.io.into_inner()), parts.read_buf)),
+        Err(upgraded) => {
+            let parts = upgraded.downcast::<TokioIo<TlsStream<StallGuard>>>().ok()?;
+            let stream = Box::new(parts.io.into_inner());
+            Some((Socket::Tls(stream), parts.read_buf))
+        }
+    }
 }
 
 fn first_subscribe(

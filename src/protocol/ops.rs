@@ -26,6 +26,8 @@ pub enum ClientOp {
         /// The key.
         token: String,
     },
+    /// Say something: browsers can't send a ping frame of their own.
+    Ping,
 }
 
 /// A message outside the protocol: what to answer.
@@ -64,13 +66,14 @@ impl ClientOp {
                 topic: parse_topic(&topic)?,
             }),
             ("auth", None, None, Some(token)) => Ok(Self::Auth { token }),
-            ("subscribe" | "unsubscribe" | "auth", ..) => Err(InvalidOp::new(
+            ("ping", None, None, None) => Ok(Self::Ping),
+            ("subscribe" | "unsubscribe" | "auth" | "ping", ..) => Err(InvalidOp::new(
                 Code::InvalidMessage,
-                "subscribe has topic and after?, unsubscribe has topic, auth has token",
+                "subscribe has topic and after?, unsubscribe has topic, auth has token, ping has nothing",
             )),
             _ => Err(InvalidOp::new(
                 Code::InvalidMessage,
-                "op is one of subscribe, unsubscribe, auth",
+                "op is one of subscribe, unsubscribe, auth, ping",
             )),
         }
     }
@@ -103,6 +106,11 @@ pub fn subscribed(topic: &TopicName, position: &Position, head: Offset) -> Strin
 /// `{"op":"unsubscribed",…}`: nothing of the topic follows.
 pub fn unsubscribed(topic: &TopicName) -> String {
     format!(r#"{{"op":"unsubscribed","topic":"{topic}"}}"#)
+}
+
+/// `{"op":"pong"}`: the answer to a ping.
+pub fn pong() -> &'static str {
+    r#"{"op":"pong"}"#
 }
 
 /// `{"op":"reset",…}`: take a fresh snapshot, go on from `position`.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::support::Server;
+use crate::support::frames::{Bare, OFFER};
 use crate::support::process::run;
 use crate::support::sse::Sse;
 use crate::support::ws::Ws;
@@ -85,10 +86,27 @@ async fn the_real_live_blog_is_read_whole_on_every_path() {
     is_signed_as_in_the_file(&lines, &entries);
     let all = is_the_same_on_every_path(&server, &entries).await;
     shows_every_line(&server, &lines).await;
+    is_shorter_compressed(&server, all.len()).await;
     // Importing it again, also after a restart, changes nothing.
     let server = Server::start_in(server.stop().await, |_| {}).await;
     import(&server, &file).await;
     assert_eq!(server.changes("t", "start").await, all);
+}
+
+/// All changes of it, compressed, are at most 0.60 of their plain bytes.
+async fn is_shorter_compressed(server: &Server, count: usize) {
+    let query = "?topic=t&after=start";
+    let mut plain = Bare::open(server, query, &[]).await;
+    let mut compressed = Bare::open(server, query, &[OFFER]).await;
+    let (mut before, mut after) = (0, 0);
+    // The first one says that the subscription stands.
+    for _ in 0..=count {
+        let (large, small) = (plain.frame().await, compressed.frame().await);
+        assert_eq!(large.json(), small.json());
+        before += large.payload.len();
+        after += small.payload.len();
+    }
+    assert!(after * 100 <= before * 60, "{after} of {before} bytes");
 }
 
 /// Every line but the first, in order and letter by letter: summary, entries with their bylines, predecessor.

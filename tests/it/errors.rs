@@ -268,6 +268,25 @@ async fn what_is_not_json_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_reaches_a_client_that_sends_its_body_first() {
+    let (server, before) = standing().await;
+    // More than a socket takes, so that a server that closes at once breaks the client's write.
+    let large = json!({"body": {"text": "x".repeat(900 * 1024)}}).to_string();
+    for _ in 0..10 {
+        let call = server.desk("POST", ENTRIES).body(JSON, large.clone());
+        call.expect_problem(413, "too_large").await;
+        let call = server
+            .desk("POST", ENTRIES)
+            .body("text/plain", large.clone());
+        call.expect_problem(415, "unsupported_media_type").await;
+        let stranger = server.call(reqwest::Method::POST, ENTRIES);
+        let call = stranger.body(JSON, large.clone());
+        call.expect_problem(401, "unauthorized").await;
+    }
+    unchanged(&server, &before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_too_long_is_refused_by_its_length_and_without_one() {
     let (server, before) = standing().await;
     let limit = 256 * 1024;

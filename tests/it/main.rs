@@ -19,6 +19,7 @@ mod replay;
 mod retraction;
 mod store_contract;
 mod support;
+mod tls;
 mod topic;
 mod transports;
 mod websocket;

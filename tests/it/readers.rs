@@ -4,6 +4,7 @@
 //! with.
 
 use serde_json::{Value, json};
+use tenbells::config::Config;
 use tokio::sync::Barrier;
 
 use std::sync::Arc;
@@ -125,11 +126,16 @@ async fn a_burst_reaches_every_reader_in_order() {
 /// A reader that takes nothing while far more than a socket holds goes by, and then reads on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_stalls_catches_up_from_the_store_and_slows_nobody() {
-    let server = Server::start_with(|config| {
-        config.ring.frames_max = 16;
-        config.ring.bytes_max = 1 << 20;
-    })
-    .await;
+    stalls_and_catches_up(Server::start_with(with_a_short_ring).await).await;
+}
+
+/// So little that whoever stalls for a few changes has to be given the rest from the store.
+pub fn with_a_short_ring(config: &mut Config) {
+    config.ring.frames_max = 16;
+    config.ring.bytes_max = 1 << 20;
+}
+
+pub async fn stalls_and_catches_up(server: Server) {
     server.publish("t", "first").await;
     let mut stalled = Ws::open(&server.ws("?topic=t&after=start")).await;
     stalled.op("subscribed").await;
@@ -151,10 +157,14 @@ async fn a_reader_that_stalls_catches_up_from_the_store_and_slows_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_never_reads_is_closed_and_resumes_elsewhere() {
-    let server = Server::start_with(|config| {
-        config.websocket.stall_max = std::time::Duration::from_millis(500);
-    })
-    .await;
+    never_reads_and_resumes(Server::start_with(with_little_patience).await).await;
+}
+
+pub fn with_little_patience(config: &mut Config) {
+    config.websocket.stall_max = std::time::Duration::from_millis(500);
+}
+
+pub async fn never_reads_and_resumes(server: Server) {
     let first = server.publish("t", "first").await;
     let mut stalled = Ws::open(&server.ws("?topic=t")).await;
     stalled.op("subscribed").await;
@@ -187,7 +197,10 @@ async fn a_reader_that_never_reads_is_closed_and_resumes_elsewhere() {
 /// The body is in no frame that leaves after the acknowledgement, whether the reader is live, replays or is stalled.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retracted_body_leaves_on_no_websocket_after_the_acknowledgement() {
-    let server = Server::start().await;
+    retracted_body_leaves_no_more(Server::start().await).await;
+}
+
+pub async fn retracted_body_leaves_no_more(server: Server) {
     let canary = "kumquat";
     for number in 0..80 {
         let text = if number == 40 { canary } else { "fine" };
@@ -221,6 +234,41 @@ async fn a_retracted_body_leaves_on_no_websocket_after_the_acknowledgement() {
             assert_eq!(change["id"], "e40");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_in_the_middle_of_a_frame_is_cut_off_by_a_retraction() {
+    cut_off_by_a_retraction(Server::start().await, 60, 100_000).await;
+}
+
+/// What the kernel has of a frame can't be called back, and its rest must not leave: so nothing more comes at all.
+pub async fn cut_off_by_a_retraction(server: Server, total: u64, body_bytes: usize) {
+    server.publish("t", "first").await;
+    let mut stalled = Ws::open(&server.ws("?topic=t&after=start")).await;
+    stalled.op("subscribed").await;
+    for number in 2..=total {
+        let text = "y".repeat(body_bytes);
+        let entry = json!({"id": format!("e{number}"), "body": {"text": text}});
+        server.publish_entry("t", entry).await;
+    }
+    server
+        .until_metric("tenbells_laggards", |behind| behind == 1.0)
+        .await;
+    server
+        .desk("DELETE", &format!("/v1/topics/t/entries/e{total}"))
+        .json(&json!({}))
+        .expect(200)
+        .await;
+    // Whoever asked for the retraction knows by now that the connection is gone.
+    server
+        .until_metric("tenbells_websockets", |open| open == 0.0)
+        .await;
+    let mut last = 0;
+    while let Some(Ok(change)) = stalled.next().await {
+        last += 1;
+        assert_eq!(offset(&change), last);
+    }
+    assert!(last < total, "it was cut off before the end");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,11 +2,13 @@
 
 pub mod bytes;
 pub mod call;
+pub mod frames;
 pub mod load;
 pub mod process;
 pub mod raw;
 pub mod read;
 pub mod sse;
+pub mod tls;
 pub mod ws;
 
 use std::path::Path;
@@ -47,6 +49,18 @@ impl Server {
         Self::start_in(tempfile::tempdir().expect("folder"), change).await
     }
 
+    /// A server that speaks TLS, with a certificate of the tests' authority.
+    pub async fn start_tls(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        let (chain, key) = tls::pair(2099);
+        let files = tls::write(folder.path(), &chain, &key);
+        Self::start_in(folder, |config| {
+            config.tls = Some(files);
+            change(config);
+        })
+        .await
+    }
+
     /// A server on a data folder that is there already.
     pub async fn start_in(folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config {
@@ -60,8 +74,9 @@ impl Server {
         let app = App::start(config, shutdown.clone())
             .await
             .expect("the server starts");
+        let scheme = app.tls().map_or("http", |_| "https");
         let (base, admin) = (
-            format!("http://{}", app.address()),
+            format!("{scheme}://{}", app.address()),
             format!("http://{}", app.admin_address()),
         );
         let running = tokio::spawn(async move {
@@ -75,7 +90,7 @@ impl Server {
             folder,
             shutdown,
             running: Some(running),
-            http: reqwest::Client::new(),
+            http: tls::http(),
         }
     }
 
@@ -89,6 +104,12 @@ impl Server {
                 .expect("the server did not panic");
         }
         std::mem::replace(&mut self.folder, tempfile::tempdir().expect("folder"))
+    }
+
+    /// Where publishers and readers connect: `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        let (_, address) = self.base.split_once("://").expect("a scheme");
+        address
     }
 
     /// A key for topics of this glob.

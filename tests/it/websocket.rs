@@ -62,6 +62,19 @@ async fn several_topics_on_one_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_asks_whether_the_connection_lives_as_often_as_it_likes() {
+    let server = Server::start().await;
+    let mut ws = Ws::open(&server.ws("")).await;
+    // More often than messages outside the protocol are borne.
+    for _ in 0..20 {
+        ws.say(json!({"op": "ping"})).await;
+        assert_eq!(ws.op("pong").await, json!({"op": "pong"}));
+    }
+    ws.say(json!({"op": "ping", "topic": "t"})).await;
+    assert_eq!(ws.op("error").await["code"], "invalid_message");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_outside_the_protocol_is_answered_and_once_too_often_ends_it() {
     let server = Server::start().await;
     let mut ws = Ws::open(&server.ws("")).await;

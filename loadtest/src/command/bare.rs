@@ -93,6 +93,7 @@ pub async fn measure(args: &BareArgs, steering: Option<&Steering>) -> Result<Par
     let plan = Plan {
         server: ([127, 0, 0, 1], port).into(),
         authority: String::new(),
+        ca: None,
         wire: Wire::Plain,
         topics: vec!["bare".to_owned()],
         run,

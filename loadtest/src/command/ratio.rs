@@ -4,23 +4,19 @@
 mod turns;
 
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
-use tokio::process::{Child, Command};
 
 use self::turns::Turns;
 use super::bare::{self, BareArgs};
-use crate::args::{self, Broker, Content};
-use crate::cores::{self, Steering};
-use crate::http::{Connection, Target};
+use crate::args::{self, Content};
+use crate::cores::Steering;
+use crate::own_broker::{OwnBroker, Privacy};
 use crate::report::{Report, as_f64};
 use crate::scenario::{Part, Readers};
-
-const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// `loadtest ratio`.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -192,7 +188,14 @@ impl Round {
 async fn broker_round(args: &RatioArgs, steering: Option<&Steering>, round: u32) -> Result<Turns> {
     let folder = std::env::temp_dir().join(format!("loadtest-{}-{round}", std::process::id()));
     let outcome = async {
-        let (mut child, broker) = start_broker(args, steering, &folder).await?;
+        let own = OwnBroker {
+            program: &args.server_bin,
+            port: args.port,
+            shards: args.sender_threads,
+            steering,
+            wire: Privacy::Plain,
+        };
+        let (mut child, broker) = own.start(&folder).await?;
         let mut aside = Report::new("ratio", args);
         let pace = (args.rate, args.seconds);
         let turns = turns::take(&broker, &args.readers, &args.content, pace, &mut aside).await;
@@ -205,69 +208,6 @@ async fn broker_round(args: &RatioArgs, steering: Option<&Steering>, round: u32)
     // What is left in the temporary folder does no harm.
     let _ = std::fs::remove_dir_all(&folder);
     outcome
-}
-
-async fn start_broker(
-    args: &RatioArgs,
-    steering: Option<&Steering>,
-    folder: &std::path::Path,
-) -> Result<(Child, Broker)> {
-    std::fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
-    let create = Command::new(&args.server_bin)
-        .args([
-            "keys",
-            "create",
-            "--role",
-            "publisher",
-            "--topics",
-            "*",
-            "--data-dir",
-        ])
-        .arg(folder)
-        .output()
-        .await
-        .with_context(|| format!("can't run {}", args.server_bin.display()))?;
-    if !create.status.success() {
-        bail!("no key: {}", String::from_utf8_lossy(&create.stderr).trim());
-    }
-    let key = String::from_utf8_lossy(&create.stdout).trim().to_owned();
-    let child = cores::command(steering, &args.server_bin)
-        .arg("serve")
-        .args(["--shards", &args.sender_threads.to_string()])
-        .arg("--data-dir")
-        .arg(folder)
-        .args(["--listen", &format!("127.0.0.1:{}", args.port)])
-        .args(["--admin-listen", &format!("127.0.0.1:{}", args.port + 1)])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()?;
-    let url = format!("http://127.0.0.1:{}", args.port);
-    answers(&url, &key).await?;
-    let server_pid = child.id();
-    let broker = Broker {
-        url,
-        key: Some(key),
-        server_pid,
-    };
-    Ok((child, broker))
-}
-
-/// Waits until the broker takes an entry.
-async fn answers(url: &str, key: &str) -> Result<()> {
-    let target = std::sync::Arc::new(Target::parse(url, Some(key))?);
-    let deadline = Instant::now() + START_TIMEOUT;
-    loop {
-        let mut connection = Connection::new(std::sync::Arc::clone(&target));
-        let entry = r#"{"id":"first","body":{"text":"first"}}"#;
-        match connection.publish("lt-start", "first", entry.into()).await {
-            Ok(_) => return Ok(()),
-            Err(refused) if Instant::now() > deadline => {
-                bail!("the broker does not answer: {refused}")
-            }
-            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-        }
-    }
 }
 
 fn bare_args(args: &RatioArgs, broker: &Part) -> Result<BareArgs> {

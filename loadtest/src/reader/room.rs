@@ -11,7 +11,6 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use self::over_http::Half;
@@ -20,6 +19,8 @@ use super::wire::TopicView;
 use super::{Begin, Order, Plan, Pulse, Wire};
 use crate::check::Cursor;
 use crate::clock::now_micros;
+use crate::inflate::Inflater;
+use crate::line::{Line, Secret};
 use crate::source;
 
 const WAKER: Token = Token(usize::MAX);
@@ -35,6 +36,7 @@ const TRIES_MAX: u8 = 50;
 /// The thread's readers and what they gathered.
 pub struct Room {
     plan: Arc<Plan>,
+    secret: Option<Secret>,
     poll: Poll,
     readers: Vec<Reader>,
     /// Number of the first reader, and the step to the next one of this thread.
@@ -44,6 +46,7 @@ pub struct Room {
     in_flight: usize,
     in_flight_max: usize,
     topics: Vec<TopicView>,
+    inflater: Inflater,
     tally: Tally,
     pulse: Pulse,
     violations_told: u64,
@@ -72,7 +75,7 @@ enum State {
 }
 
 struct Reader {
-    stream: Option<TcpStream>,
+    stream: Option<Line>,
     state: State,
     cursor: Cursor,
     begin: Begin,
@@ -92,7 +95,7 @@ impl Room {
     /// The thread number `thread` of the plan.
     ///
     /// # Errors
-    /// When there is no epoll to have.
+    /// When there is no epoll to have, or nobody to trust.
     pub fn new(
         plan: Arc<Plan>,
         thread: u64,
@@ -100,6 +103,9 @@ impl Room {
         tallies: Sender<Tally>,
         shown: Arc<Mutex<Pulse>>,
     ) -> io::Result<(Self, Waker)> {
+        let secret = plan.ca.as_deref();
+        let secret = secret.map(|ca| Secret::read(ca, &plan.authority));
+        let secret = secret.transpose().map_err(io::Error::other)?;
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let (first, step) = (plan.first + thread, u64::from(plan.threads.max(1)));
@@ -111,6 +117,7 @@ impl Room {
         let room = Self {
             in_flight_max: (plan.in_flight / plan.threads.max(1)).max(1) as usize,
             topics: plan.topics.iter().map(|_| TopicView::default()).collect(),
+            secret,
             plan,
             poll,
             readers,
@@ -118,6 +125,7 @@ impl Room {
             step,
             waiting: VecDeque::new(),
             in_flight: 0,
+            inflater: Inflater::default(),
             tally: Tally::default(),
             pulse: Pulse::default(),
             violations_told: 0,
@@ -257,7 +265,7 @@ impl Room {
         self.poll
             .registry()
             .register(&mut stream, Token(slot), both)?;
-        reader.stream = Some(stream);
+        reader.stream = Some(Line::new(stream, self.secret.as_ref())?);
         reader.state = State::Connecting;
         reader.partial.clear();
         self.in_flight += 1;
@@ -288,9 +296,9 @@ impl Room {
         reader.state = State::Away;
         reader.partial = Vec::new();
         reader.half = Half::default();
-        if let Some(mut stream) = reader.stream.take() {
+        if let Some(mut line) = reader.stream.take() {
             // It is closed right after, which takes it from the epoll as well.
-            let _ = self.poll.registry().deregister(&mut stream);
+            let _ = self.poll.registry().deregister(line.stream());
         }
     }
 

@@ -100,6 +100,7 @@ async fn nobody_there_is_unavailable() {
     let remote = Remote {
         url: parse_base(&url).expect("URL"),
         key: None,
+        ca: None,
     };
     let api = Api::new(&remote, crate::cli::fake::AT_ONCE).expect("API");
     let call = Call::new("try", Method::GET, &["v1"]);

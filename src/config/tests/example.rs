@@ -74,7 +74,7 @@ fn the_example_says_the_unit_and_the_bounds_of_every_number() {
             if let Kind::Integer { min, max, unit } = setting.kind {
                 let bounds = format!("rom {min} to {max}");
                 let with_unit = format!("{bounds} {unit}");
-                let measured = matches!(unit, "ms" | "bytes");
+                let measured = matches!(unit, "ms" | "bytes" | "s");
                 let said = if measured { with_unit } else { bounds };
                 assert!(comment.contains(&said), "{key} lacks {said:?}: {comment}");
                 seen += 1;

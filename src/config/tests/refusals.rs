@@ -89,6 +89,28 @@ fn a_listener_in_the_open_takes_a_word() {
 }
 
 #[test]
+fn a_certificate_and_its_key_come_together_and_allow_to_listen_in_the_open() {
+    let pair = "listen = '0.0.0.0:7010'\n[tls]\ncertificate = 'chain.pem'\nkey = 'key.pem'";
+    let tls = load(pair).expect("with TLS").tls.expect("TLS");
+    assert_eq!(tls.certificate, PathBuf::from("chain.pem"));
+    assert_eq!(tls.key, PathBuf::from("key.pem"));
+    assert_eq!(load("[tls]\nhsts_s = 0").expect("no pair").tls, None);
+    refused(
+        "[tls]\ncertificate = 'chain.pem'",
+        &[
+            "tls.certificate is \"chain.pem\"",
+            "line 2",
+            "without tls.key",
+        ],
+    );
+    refused(
+        "[tls]\nkey = 'key.pem'",
+        &["tls.key is", "without tls.certificate (--tls-certificate)"],
+    );
+    refused("[tls]\nkey = ''\ncertificate = 'c'", &["names no file"]);
+}
+
+#[test]
 fn the_listeners_need_a_port_each() {
     let same = "listen = '127.0.0.1:7011'";
     refused(

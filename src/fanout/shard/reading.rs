@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::Shard;
 use crate::fanout::connection::Key;
 use crate::fanout::inbound::Received;
-use crate::protocol::{ClientOp, CloseCode, Code, error, pong_frame, text_frame};
+use crate::protocol::{ClientOp, CloseCode, Code, error, pong, pong_frame, text_frame};
 
 /// Buffers that a reader may fill at once: it says a few lines, not half a mebibyte.
 const BUFFERS_MAX: usize = 8;
@@ -34,8 +34,10 @@ impl Shard {
                 Ok(Some(count)) => {
                     buffers += 1;
                     self.take_bytes(key, &buffer[..count]);
-                    // Less than the buffer means that the socket is empty (epoll(7), question 9).
-                    if count < buffer.len() {
+                    let is_drained = self
+                        .connection(key)
+                        .is_none_or(|it| it.socket.is_drained(count, buffer.len()));
+                    if is_drained {
                         break;
                     }
                 }
@@ -87,6 +89,7 @@ impl Shard {
         match op {
             ClientOp::Subscribe { topic, after } => self.subscribe(key, topic, after),
             ClientOp::Unsubscribe { topic } => self.unsubscribe(key, &topic),
+            ClientOp::Ping => self.answer(key, text_frame(pong())),
             ClientOp::Auth { token } => self.authenticate(key, &token),
         }
     }
@@ -116,6 +119,9 @@ impl Shard {
         }
         self.leave_all(key);
         self.answer(key, Bytes::from(frame));
+        if let Some(connection) = self.connection(key) {
+            connection.socket.take_leave();
+        }
         self.broken.push(key);
     }
 }

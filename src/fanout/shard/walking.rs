@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::Shard;
 use crate::broker::Channel;
-use crate::fanout::connection::{Connection, Flushed, Key, Sent};
+use crate::fanout::connection::{Connection, Flushed, Key};
 use crate::fanout::counters::Tally;
 use crate::fanout::runs::{Behind, Run};
+use crate::fanout::socket::Sent;
 use crate::fanout::topic::Member;
 use crate::protocol::{presence, text_frame};
 

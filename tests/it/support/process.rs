@@ -22,6 +22,8 @@ pub struct Process {
     address: SocketAddr,
     admin_address: SocketAddr,
     folder: PathBuf,
+    /// Arguments beside the usual.
+    more: Vec<String>,
     log: NamedTempFile,
     child: Child,
 }
@@ -29,15 +31,21 @@ pub struct Process {
 impl Process {
     /// Starts it on this data folder, and waits until it is ready.
     pub async fn start(folder: &Path) -> Self {
-        let (address, admin_address) = (free_address(), free_address());
+        Self::start_with(folder, free_address(), Vec::new()).await
+    }
+
+    /// As [`Process::start`], on this address, with more arguments.
+    pub async fn start_with(folder: &Path, address: SocketAddr, more: Vec<String>) -> Self {
+        let admin_address = free_address();
         let log = NamedTempFile::new().expect("a file for the log");
-        let child = spawn(folder, address, admin_address, &log).expect("the program starts");
+        let child = spawn(folder, address, admin_address, &more, &log).expect("the program starts");
         let mut process = Self {
             base: format!("http://{address}"),
             admin: format!("http://{admin_address}"),
             address,
             admin_address,
             folder: folder.to_owned(),
+            more,
             log,
             child,
         };
@@ -47,8 +55,14 @@ impl Process {
 
     /// Starts it again, on the same folder and addresses, once it has ended.
     pub async fn start_again(&mut self) {
-        self.child = spawn(&self.folder, self.address, self.admin_address, &self.log)
-            .expect("the program starts");
+        self.child = spawn(
+            &self.folder,
+            self.address,
+            self.admin_address,
+            &self.more,
+            &self.log,
+        )
+        .expect("the program starts");
         self.ready().await;
     }
 
@@ -60,8 +74,13 @@ impl Process {
 
     /// `kill -TERM`.
     pub fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: &str) {
         let sent = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
+            .args([signal, &self.child.id().to_string()])
             .status();
         assert!(sent.expect("kill runs").success());
     }
@@ -121,6 +140,7 @@ fn spawn(
     folder: &Path,
     address: SocketAddr,
     admin: SocketAddr,
+    more: &[String],
     log: &NamedTempFile,
 ) -> io::Result<Child> {
     let mut command = Command::new(PROGRAM);
@@ -130,6 +150,7 @@ fn spawn(
         .arg(folder)
         .args(["--listen", &address.to_string()])
         .args(["--admin-listen", &admin.to_string()])
+        .args(more)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(std::fs::OpenOptions::new().append(true).open(log.path())?);
@@ -161,7 +182,7 @@ fn without_settings(command: &mut Command) {
 
 /// An address that stays free while a process restarts: where the system has all of 127/8 as loopback, on a host
 /// address that no other test uses.
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let number = std::process::id()
         .wrapping_mul(64)

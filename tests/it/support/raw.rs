@@ -7,8 +7,9 @@ use super::{PATIENCE, Server};
 
 /// What a request is answered with, as text: its head and its body.
 pub async fn exchange(server: &Server, request: &[u8]) -> String {
-    let address = server.base.strip_prefix("http://").expect("a base");
-    let mut stream = TcpStream::connect(address).await.expect("connects");
+    let mut stream = TcpStream::connect(server.address())
+        .await
+        .expect("connects");
     stream.write_all(request).await.expect("is sent");
     // The request may be without its end, so the answer tells its own length.
     let mut answer = Vec::new();

@@ -27,7 +27,7 @@ impl Sse {
 
     /// As [`Sse::open`]; none where nobody answers.
     pub async fn try_open(url: &str, last_id: Option<&str>, key: Option<&str>) -> Option<Self> {
-        let mut request = reqwest::Client::new().get(url);
+        let mut request = super::tls::http().get(url);
         if let Some(id) = last_id {
             request = request.header("last-event-id", id);
         }

@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
 use super::PATIENCE;
 
@@ -37,10 +37,9 @@ impl Ws {
                 .headers_mut()
                 .insert(*name, value.parse().expect("a header"));
         }
-        let (socket, _) = tokio_tungstenite::connect_async(request)
-            .await
-            .expect("a WebSocket");
-        Self(socket)
+        let connector = Some(super::tls::connector());
+        let connected = connect_async_tls_with_config(request, None, false, connector).await;
+        Self(connected.expect("a WebSocket").0)
     }
 
     pub async fn say(&mut self, message: Value) {

@@ -184,14 +184,15 @@ export class Broker {
     }
   }
 
-  /** The sum of a metric over its labels; 0 where there is none of that name. */
+  /** The sum of a metric over its labels. */
   async metric(name: string): Promise<number> {
     const text = await (await fetch(`${this.admin}/metrics`)).text();
-    let sum = 0;
+    let sum: number | undefined;
     for (const line of text.split('\n')) {
       const [, found, value] = /^([a-z_0-9]+)(?:\{.*\})? (\S+)$/.exec(line) ?? [];
-      if (found === name) sum += Number(value);
+      if (found === name) sum = (sum ?? 0) + Number(value);
     }
+    if (sum === undefined) throw new Error(`there is no metric ${name}`);
     return sum;
   }
 

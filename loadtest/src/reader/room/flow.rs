@@ -44,7 +44,7 @@ impl Room {
             return Err(End::Over);
         };
         let refused = |error: std::io::Error| End::Refused(error.to_string());
-        if let Some(error) = stream.take_error().map_err(refused)? {
+        if let Some(error) = stream.stream().take_error().map_err(refused)? {
             return Err(refused(error));
         }
         if self.plan.wire == Wire::Plain {
@@ -135,11 +135,11 @@ impl Room {
         match self.plan.wire {
             Wire::EventStream => return self.consume_stream(slot, bytes, now),
             Wire::LongPoll => return self.consume_pages(slot, bytes, now),
-            Wire::WebSocket | Wire::Plain => {}
+            Wire::WebSocket | Wire::Deflated | Wire::Plain => {}
         }
         let mut used = 0;
         if self.readers[slot].state == State::Answering {
-            match handshake::answer(bytes).map_err(End::Refused)? {
+            match handshake::answer(bytes, self.plan.wire.offer()).map_err(End::Refused)? {
                 None => return Ok(0),
                 Some(len) => used = len,
             }
@@ -172,10 +172,17 @@ impl Room {
     fn frame(&mut self, slot: usize, frame: Frame<'_>, len: usize, now: u64) -> Result<(), End> {
         match frame {
             Frame::Text(payload) => {
-                match message::read(payload) {
-                    Message::Change(offset) => self.change(slot, offset, payload, len, now),
-                    other => self.other(slot, other),
+                self.text(slot, payload, len, now);
+                Ok(())
+            }
+            Frame::Deflated(payload) => {
+                let mut inflater = std::mem::take(&mut self.inflater);
+                match inflater.text(payload) {
+                    Ok(text) if self.plan.wire == Wire::Deflated => self.text(slot, text, len, now),
+                    Ok(_) => self.outside(slot, "a compressed message that nobody asked for"),
+                    Err(why) => self.outside(slot, why),
                 }
+                self.inflater = inflater;
                 Ok(())
             }
             Frame::Ping(payload) => {
@@ -189,6 +196,14 @@ impl Room {
             }
             Frame::Pong => Ok(()),
             Frame::Close(code) => self.ended(slot, &format!("close code {code}")),
+        }
+    }
+
+    #[inline]
+    fn text(&mut self, slot: usize, text: &[u8], len: usize, now: u64) {
+        match message::read(text) {
+            Message::Change(offset) => self.change(slot, offset, text, len, now),
+            other => self.other(slot, other),
         }
     }
 

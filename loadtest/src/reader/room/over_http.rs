@@ -243,9 +243,7 @@ impl Room {
             super::Wire::LongPoll => {
                 exchange::poll_request(authority, topic, after, Duration::ZERO)
             }
-            super::Wire::WebSocket | super::Wire::Plain => {
-                crate::handshake::request(authority, topic, after)
-            }
+            wire => crate::handshake::request(authority, topic, after, wire.offer()),
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
 use super::Room;
-use crate::frame::server_text;
+use crate::frame::{Frame, server_text};
 use crate::reader::{Begin, Order, Plan, Pulse, Tally, Wire};
 
 const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
@@ -19,6 +19,22 @@ fn change(offset: u64, text: &str) -> Vec<u8> {
         format!(r#"{{"op":"change","topic":"t","offset":{offset},"entry":{{"id":"lt-r-1-{offset}","x":"{text}"}}}}"#)
             .as_bytes(),
     )
+}
+
+/// The same change, compressed.
+fn deflated_change(offset: u64, text: &str) -> Vec<u8> {
+    let plain = change(offset, text);
+    let Ok(Some((Frame::Text(payload), _))) = crate::frame::take(&plain) else {
+        panic!("a text frame");
+    };
+    let mut compressed = Vec::with_capacity(payload.len() + 100);
+    flate2::Compress::new(flate2::Compression::default(), false)
+        .compress_vec(payload, &mut compressed, flate2::FlushCompress::Sync)
+        .expect("compresses");
+    compressed.truncate(compressed.len() - 4);
+    let mut frame = server_text(&compressed);
+    frame[0] |= 0x40;
+    frame
 }
 
 /// Serves `readers` connections one after the other: the handshake, then `bytes`, in pieces of `piece` bytes.
@@ -36,6 +52,12 @@ fn serve(readers: usize, bytes: Vec<Vec<u8>>, piece: usize) -> SocketAddr {
                 request.push(byte[0]);
             }
             let mut all = ANSWER.as_bytes().to_vec();
+            if String::from_utf8_lossy(&request).contains("permessage-deflate") {
+                all.truncate(all.len() - 2);
+                all.extend(
+                    b"sec-websocket-extensions: permessage-deflate; server_no_context_takeover\r\n\r\n",
+                );
+            }
             all.extend(server_text(
                 br#"{"op":"subscribed","topic":"t","position":"e-0","head":0}"#,
             ));
@@ -62,6 +84,7 @@ fn gather_over(wire: Wire, server: SocketAddr, readers: u64, deliveries: u64) ->
     let plan = Plan {
         server,
         authority: server.to_string(),
+        ca: None,
         wire,
         topics: vec!["t".to_owned()],
         run: "r".to_owned(),
@@ -117,6 +140,29 @@ fn a_sound_stream_passes_in_pieces_of_any_size() {
         assert_eq!(tally.bytes, 3 * stream.len() as u64);
         assert!(tally.seen.len() == 20 && tally.seen.iter().all(|seen| seen.readers == 3));
     }
+}
+
+#[test]
+fn compressed_streams_are_checked_like_plain_ones() {
+    let compressed = |offsets: &[u64]| -> Vec<u8> {
+        offsets
+            .iter()
+            .flat_map(|offset| deflated_change(*offset, "words and words and words"))
+            .collect()
+    };
+    let sound = compressed(&[1, 2, 3]);
+    for piece in [1, 7, 100_000] {
+        let server = serve(3, vec![sound.clone()], piece);
+        let tally = gather_over(Wire::Deflated, server, 3, 9);
+        assert_eq!(tally.violations.total(), 0, "{:?}", tally.violations);
+        assert_eq!((tally.deliveries, tally.bytes), (9, 3 * sound.len() as u64));
+    }
+    let server = serve(1, vec![compressed(&[1, 3])], 4_096);
+    assert_eq!(gather_over(Wire::Deflated, server, 1, 2).violations.gaps, 1);
+    // Compressed without having been asked for.
+    let server = serve(1, vec![[change(1, "x"), compressed(&[2])].concat()], 4_096);
+    let tally = gather_over(Wire::WebSocket, server, 1, 1);
+    assert_eq!(tally.violations.protocol, 1);
 }
 
 #[test]

@@ -1,0 +1,143 @@
+//! A broker that a command starts for itself, on a fresh folder: in the clear, or with a certificate made for the run.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tokio::process::{Child, Command};
+
+use crate::args::Broker;
+use crate::cores::{self, Steering};
+use crate::http::{Connection, Target};
+
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How a broker is started.
+#[derive(Debug)]
+pub struct OwnBroker<'a> {
+    /// Its program.
+    pub program: &'a Path,
+    /// Its port; the next one is its admin listener's.
+    pub port: u16,
+    /// Its shards.
+    pub shards: u32,
+    /// Where it may run.
+    pub steering: Option<&'a Steering>,
+    /// Whether it speaks TLS.
+    pub wire: Privacy,
+}
+
+/// Whether a connection is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privacy {
+    /// It is not.
+    Plain,
+    /// By TLS.
+    Tls,
+}
+
+impl OwnBroker<'_> {
+    /// Starts it on `folder`, which is made, and waits until it takes an entry.
+    ///
+    /// # Errors
+    /// When it does not start, or does not answer in time.
+    pub async fn start(&self, folder: &Path) -> Result<(Child, Broker)> {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("can't make {}", folder.display()))?;
+        let key = self.create_key(folder).await?;
+        let mut command = cores::command(self.steering, self.program);
+        command
+            .arg("serve")
+            .args(["--shards", &self.shards.to_string()])
+            .arg("--data-dir")
+            .arg(folder)
+            .args(["--listen", &format!("127.0.0.1:{}", self.port)])
+            .args(["--admin-listen", &format!("127.0.0.1:{}", self.port + 1)])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        let (scheme, ca) = match self.wire {
+            Privacy::Plain => ("http", None),
+            Privacy::Tls => {
+                let pair = Pair::write(folder)?;
+                command.arg("--tls-certificate").arg(&pair.certificate);
+                command.arg("--tls-key").arg(&pair.key);
+                ("https", Some(pair.ca))
+            }
+        };
+        let child = command.spawn()?;
+        let broker = Broker {
+            url: format!("{scheme}://127.0.0.1:{}", self.port),
+            key: Some(key),
+            ca,
+            server_pid: child.id(),
+        };
+        answers(broker.target()?).await?;
+        Ok((child, broker))
+    }
+
+    async fn create_key(&self, folder: &Path) -> Result<String> {
+        let create = Command::new(self.program)
+            .args(["keys", "create", "--role", "publisher", "--topics", "*"])
+            .arg("--data-dir")
+            .arg(folder)
+            .output()
+            .await
+            .with_context(|| format!("can't run {}", self.program.display()))?;
+        if !create.status.success() {
+            bail!("no key: {}", String::from_utf8_lossy(&create.stderr).trim());
+        }
+        Ok(String::from_utf8_lossy(&create.stdout).trim().to_owned())
+    }
+}
+
+/// Waits until the broker takes an entry.
+async fn answers(target: Arc<Target>) -> Result<()> {
+    let deadline = Instant::now() + START_TIMEOUT;
+    loop {
+        let mut connection = Connection::new(Arc::clone(&target));
+        let entry = r#"{"id":"first","body":{"text":"first"}}"#;
+        match connection.publish("lt-start", "first", entry.into()).await {
+            Ok(_) => return Ok(()),
+            Err(refused) if Instant::now() > deadline => {
+                bail!("the broker does not answer: {refused}")
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+/// The files of a certificate for this machine, and of who signed it.
+struct Pair {
+    certificate: PathBuf,
+    key: PathBuf,
+    ca: PathBuf,
+}
+
+impl Pair {
+    /// Elliptic keys, as certificate authorities give them out today.
+    fn write(folder: &Path) -> Result<Self> {
+        let pair = Self {
+            certificate: folder.join("chain.pem"),
+            key: folder.join("key.pem"),
+            ca: folder.join("ca.pem"),
+        };
+        let (ca_key, key) = (KeyPair::generate()?, KeyPair::generate()?);
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = params.self_signed(&ca_key)?;
+        let issuer = Issuer::new(params, ca_key);
+        let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+        let certificate = CertificateParams::new(names)?.signed_by(&key, &issuer)?;
+        std::fs::write(
+            &pair.certificate,
+            format!("{}{}", certificate.pem(), ca.pem()),
+        )?;
+        std::fs::write(&pair.key, key.serialize_pem())?;
+        std::fs::write(&pair.ca, ca.pem())?;
+        Ok(pair)
+    }
+}
