@@ -49,9 +49,18 @@ pub fn request(authority: &str, topic: &str, after: After<'_>, offer: Offer) -> 
             "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n"
         }
     };
+    upgrade(
+        authority,
+        &format!("/v1/ws?topic={topic}{after}"),
+        &format!("Sec-WebSocket-Protocol: tenbells.v1\r\n{extension}"),
+    )
+}
+
+/// The request of any WebSocket at `path`; `more` are further header lines, each with its end.
+pub fn upgrade(authority: &str, path: &str, more: &str) -> String {
     format!(
-        "GET /v1/ws?topic={topic}{after} HTTP/1.1\r\nHost: {authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Protocol: tenbells.v1\r\n{extension}\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{more}\r\n"
     )
 }
 

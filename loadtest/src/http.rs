@@ -22,6 +22,7 @@ use crate::line::Secret;
 
 /// Longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+const JSON: &str = "application/json";
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -35,7 +36,7 @@ pub struct Target {
     /// The certificates to trust, where it speaks TLS.
     pub ca: Option<PathBuf>,
     secret: Option<Secret>,
-    bearer: Option<String>,
+    authorization: Option<String>,
 }
 
 /// One connection to the broker; it is made anew when it was lost.
@@ -89,9 +90,25 @@ impl Target {
             authority,
             ca: ca.map(Path::to_owned),
             secret,
-            bearer: key.map(|key| format!("Bearer {key}")),
+            authorization: key.map(|key| format!("Bearer {key}")),
         })
     }
+
+    /// The same, with another `Authorization` header.
+    #[must_use]
+    pub fn authorized(mut self, authorization: impl Into<String>) -> Self {
+        self.authorization = Some(authorization.into());
+        self
+    }
+}
+
+/// A request.
+struct Ask<'a> {
+    method: Method,
+    path: &'a str,
+    kind: &'static str,
+    key: Option<&'a str>,
+    body: Bytes,
 }
 
 impl Connection {
@@ -114,11 +131,39 @@ impl Connection {
         entry: Bytes,
     ) -> Result<Placed, Refused> {
         let path = format!("/v1/topics/{topic}/entries");
-        let answer = self.call(Method::POST, &path, Some(key), entry).await?;
+        let answer = self
+            .call(Ask {
+                method: Method::POST,
+                path: &path,
+                kind: JSON,
+                key: Some(key),
+                body: entry,
+            })
+            .await?;
         placed(&answer).ok_or_else(|| Refused {
             status: None,
             message: format!("an answer without a position: {}", shortened(&answer)),
         })
+    }
+
+    /// Posts `body` to `path`, as `kind` of content.
+    ///
+    /// # Errors
+    /// [`Refused`] with the status, or without one when the outcome is not known.
+    pub async fn post(
+        &mut self,
+        path: &str,
+        kind: &'static str,
+        body: Bytes,
+    ) -> Result<Bytes, Refused> {
+        self.call(Ask {
+            method: Method::POST,
+            path,
+            kind,
+            key: None,
+            body,
+        })
+        .await
     }
 
     /// Publishes one entry and repeats it with the same key until there is an answer, at most `tries` times.
@@ -151,21 +196,29 @@ impl Connection {
     pub async fn head(&mut self, topic: &str) -> Result<Placed> {
         let path = format!("/v1/topics/{topic}");
         let answer = self
-            .call(Method::GET, &path, None, Bytes::new())
+            .get(&path)
             .await
             .map_err(|refused| anyhow!("can't read topic {topic}: {refused}"))?;
         placed(&answer).ok_or_else(|| anyhow!("topic {topic} without a position"))
     }
 
-    async fn call(
-        &mut self,
-        method: Method,
-        path: &str,
-        key: Option<&str>,
-        body: Bytes,
-    ) -> Result<Bytes, Refused> {
-        let answered =
-            tokio::time::timeout(REQUEST_TIMEOUT, self.exchange(method, path, key, body)).await;
+    /// What is at `path`.
+    ///
+    /// # Errors
+    /// [`Refused`] with the status, or without one where there was no answer.
+    pub async fn get(&mut self, path: &str) -> Result<Bytes, Refused> {
+        self.call(Ask {
+            method: Method::GET,
+            path,
+            kind: JSON,
+            key: None,
+            body: Bytes::new(),
+        })
+        .await
+    }
+
+    async fn call(&mut self, ask: Ask<'_>) -> Result<Bytes, Refused> {
+        let answered = tokio::time::timeout(REQUEST_TIMEOUT, self.exchange(ask)).await;
         let outcome = match answered {
             Ok(outcome) => outcome,
             Err(_) => Err(anyhow!("no answer within {} s", REQUEST_TIMEOUT.as_secs())),
@@ -186,25 +239,19 @@ impl Connection {
         }
     }
 
-    async fn exchange(
-        &mut self,
-        method: Method,
-        path: &str,
-        key: Option<&str>,
-        body: Bytes,
-    ) -> Result<(StatusCode, Bytes)> {
+    async fn exchange(&mut self, ask: Ask<'_>) -> Result<(StatusCode, Bytes)> {
         let mut request = Request::builder()
-            .method(method)
-            .uri(path)
+            .method(ask.method)
+            .uri(ask.path)
             .header(header::HOST, &self.target.authority)
-            .header(header::CONTENT_TYPE, "application/json");
-        if let Some(bearer) = &self.target.bearer {
-            request = request.header(header::AUTHORIZATION, bearer);
+            .header(header::CONTENT_TYPE, ask.kind);
+        if let Some(authorization) = &self.target.authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
         }
-        if let Some(key) = key {
+        if let Some(key) = ask.key {
             request = request.header("idempotency-key", key);
         }
-        let request = request.body(Full::new(body))?;
+        let request = request.body(Full::new(ask.body))?;
         let sender = self.ready().await?;
         let response = sender.send_request(request).await?;
         let status = response.status();
@@ -276,7 +323,7 @@ impl std::fmt::Display for Refused {
 }
 
 /// Finds the last `"position":"EPOCH-OFFSET"` of an answer, without parsing the entry before it.
-fn placed(answer: &[u8]) -> Option<Placed> {
+pub fn placed(answer: &[u8]) -> Option<Placed> {
     const NAME: &[u8] = b"\"position\":\"";
     let start = memmem::rfind(answer, NAME)? + NAME.len();
     let rest = &answer[start..];
@@ -294,7 +341,8 @@ pub fn split_position(text: &str) -> Option<(&str, u64)> {
     Some((epoch, offset.parse().ok()?))
 }
 
-fn shortened(bytes: &[u8]) -> String {
+/// The start of an answer, for people.
+pub fn shortened(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(300)]);
     text.trim().to_owned()
 }

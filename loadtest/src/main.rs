@@ -9,6 +9,7 @@ mod chunked;
 mod clock;
 mod command;
 mod cores;
+mod corpus;
 mod crew;
 mod event;
 mod exchange;
@@ -16,11 +17,13 @@ mod frame;
 mod handshake;
 mod http;
 mod inflate;
+mod lanes;
 mod latency;
 mod line;
 mod machine;
 mod message;
 mod own_broker;
+mod peer;
 mod proc;
 mod progress;
 mod publisher;
@@ -28,9 +31,11 @@ mod reader;
 mod report;
 mod scenario;
 mod sender;
+mod session;
 mod source;
 mod text;
 mod trust;
+mod turn;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -85,8 +90,15 @@ enum Command {
     Bare(command::bare::BareArgs),
     /// Broker over bare send loop, in alternating rounds of one run
     Ratio(command::ratio::RatioArgs),
-    /// The same fan-out sealed and in the clear, in alternating rounds of one run
-    Tls(command::tls::TlsArgs),
+    /// The same fan-out in two ways (plain, compressed, sealed, other transports), in alternating rounds of one run
+    #[command(mut_arg("transport", |arg| arg.hide(true)))]
+    Pair(command::pair::PairArgs),
+    /// Tenbells beside Centrifugo, Mercure, nchan and uWebSockets, in alternating rounds of one run
+    #[command(
+        mut_arg("readers", |arg| arg.default_value("5000")),
+        mut_arg("topics", |arg| arg.hide(true))
+    )]
+    Compare(command::compare::CompareArgs),
     /// Markdown tables out of reports, written into a document
     Tables(command::tables::TablesArgs),
     /// The process of the bare send loop; the other commands start it
@@ -141,7 +153,8 @@ fn run(command: &Command, output: &Output) -> Result<Report> {
             Command::Catchup(args) => command::catchup::run(args).await,
             Command::Bare(args) => command::bare::run(args).await,
             Command::Ratio(args) => command::ratio::run(args).await,
-            Command::Tls(args) => command::tls::run(args).await,
+            Command::Pair(args) => command::pair::run(args).await,
+            Command::Compare(args) => command::compare::run(args).await,
             Command::Readers | Command::Sender | Command::Tables(_) => {
                 anyhow::bail!("this makes no report")
             }

@@ -47,7 +47,7 @@ impl OwnBroker<'_> {
     pub async fn start(&self, folder: &Path) -> Result<(Child, Broker)> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("can't make {}", folder.display()))?;
-        let key = self.create_key(folder).await?;
+        let key = create_key(self.program, folder).await?;
         let mut command = cores::command(self.steering, self.program);
         command
             .arg("serve")
@@ -78,20 +78,24 @@ impl OwnBroker<'_> {
         answers(broker.target()?).await?;
         Ok((child, broker))
     }
+}
 
-    async fn create_key(&self, folder: &Path) -> Result<String> {
-        let create = Command::new(self.program)
-            .args(["keys", "create", "--role", "publisher", "--topics", "*"])
-            .arg("--data-dir")
-            .arg(folder)
-            .output()
-            .await
-            .with_context(|| format!("can't run {}", self.program.display()))?;
-        if !create.status.success() {
-            bail!("no key: {}", String::from_utf8_lossy(&create.stderr).trim());
-        }
-        Ok(String::from_utf8_lossy(&create.stdout).trim().to_owned())
+/// A key for publishing to any topic of the broker on `folder`.
+///
+/// # Errors
+/// When `program` gives none.
+pub async fn create_key(program: &Path, folder: &Path) -> Result<String> {
+    let create = Command::new(program)
+        .args(["keys", "create", "--role", "publisher", "--topics", "*"])
+        .arg("--data-dir")
+        .arg(folder)
+        .output()
+        .await
+        .with_context(|| format!("can't run {}", program.display()))?;
+    if !create.status.success() {
+        bail!("no key: {}", String::from_utf8_lossy(&create.stderr).trim());
     }
+    Ok(String::from_utf8_lossy(&create.stdout).trim().to_owned())
 }
 
 /// Waits until the broker takes an entry.

@@ -11,10 +11,10 @@ use anyhow::{Context, Result};
 
 use crate::cores;
 
-/// A process whose cost is measured.
+/// A process whose cost is measured, or one with its children: the cost is the sum.
 #[derive(Debug, Clone)]
 pub struct Process {
-    pid: u32,
+    pids: Vec<u32>,
     ksoftirqd: Vec<u32>,
 }
 
@@ -39,12 +39,29 @@ impl Process {
     /// # Errors
     /// When there is none, or it can't be read.
     pub fn open(pid: u32) -> Result<Self> {
+        Self::of(vec![pid])
+    }
+
+    /// The process `pid` and all that descend from it now. Pages that they share count for each of them.
+    ///
+    /// # Errors
+    /// As [`Process::open`].
+    pub fn open_tree(pid: u32) -> Result<Self> {
+        Self::of(tree(pid))
+    }
+
+    fn of(pids: Vec<u32>) -> Result<Self> {
         let process = Self {
-            pid,
+            pids,
             ksoftirqd: ksoftirqd(),
         };
         process.usage()?;
         Ok(process)
+    }
+
+    /// The processes.
+    pub fn pids(&self) -> &[u32] {
+        &self.pids
     }
 
     /// The process that listens on `port` of this machine; none when it is elsewhere, or another user's.
@@ -69,20 +86,26 @@ impl Process {
     /// # Errors
     /// When the process is gone.
     pub fn usage(&self) -> Result<Usage> {
-        let (user, system) =
-            cpu(self.pid).with_context(|| format!("process {} is gone", self.pid))?;
+        let (mut user, mut system) = (Duration::ZERO, Duration::ZERO);
+        let mut resident = 0;
+        for pid in &self.pids {
+            let of = cpu(*pid).with_context(|| format!("process {pid} is gone"))?;
+            user += of.0;
+            system += of.1;
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            resident += rss_bytes(&status).unwrap_or(0);
+        }
         let ksoftirqd = self
             .ksoftirqd
             .iter()
             .filter_map(|pid| cpu(*pid))
             .map(|(user, system)| user + system)
             .sum();
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
         Ok(Usage {
             user,
             system,
             ksoftirqd,
-            rss_bytes: rss_bytes(&status).unwrap_or(0),
+            rss_bytes: resident,
             tcp_bytes: tcp_bytes(&fs::read_to_string("/proc/net/sockstat").unwrap_or_default())
                 .unwrap_or(0),
         })
@@ -121,6 +144,34 @@ impl Usage {
     pub fn ksoftirqd_since(&self, earlier: &Self) -> Duration {
         self.ksoftirqd.saturating_sub(earlier.ksoftirqd)
     }
+}
+
+/// `root` and its descendants.
+fn tree(root: u32) -> Vec<u32> {
+    let parents: Vec<(u32, u32)> = processes()
+        .filter_map(|pid| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            Some((pid, parent(&stat)?))
+        })
+        .collect();
+    let mut found = vec![root];
+    let mut at = 0;
+    while let Some(of) = found.get(at).copied() {
+        at += 1;
+        let children = parents.iter().filter(|(_, parent)| *parent == of);
+        let new: Vec<u32> = children
+            .map(|(pid, _)| *pid)
+            .filter(|pid| !found.contains(pid))
+            .collect();
+        found.extend(new);
+    }
+    found
+}
+
+/// The parent in a `stat` line.
+fn parent(line: &str) -> Option<u32> {
+    let (_, fields) = line.rsplit_once(')')?;
+    fields.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 fn processes() -> impl Iterator<Item = u32> {
@@ -230,11 +281,25 @@ mod tests {
     }
 
     #[test]
+    fn a_tree_has_the_children() {
+        assert_eq!(parent("7 (a) b) S 41 1 1 0"), Some(41));
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .expect("a child");
+        let found = tree(std::process::id());
+        child.kill().expect("a child");
+        child.wait().expect("a child");
+        assert_eq!(found.first(), Some(&std::process::id()));
+        assert!(found.contains(&child.id()), "{found:?}");
+    }
+
+    #[test]
     fn finds_the_process_behind_a_port() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let found = Process::listening_on(port).expect("this process");
-        assert_eq!(found.pid, std::process::id());
+        assert_eq!(found.pids, [std::process::id()]);
         assert!(found.usage().expect("usage").rss_bytes > 0);
     }
 }

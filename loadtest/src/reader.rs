@@ -3,6 +3,7 @@
 //! A process has a few threads, each with its own epoll and its own share of the readers. Nothing here knows what a
 //! scenario is: it connects, leaves, returns and checks as it is ordered.
 
+mod dialect;
 mod room;
 mod tally;
 mod wire;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::handshake::Offer;
 
+pub use dialect::Dialect;
 pub use tally::{Bucket, Seen, Tally};
 pub use work::work;
 
@@ -41,6 +43,8 @@ pub struct Plan {
     pub first: u64,
     /// How many they are.
     pub readers: u64,
+    /// Where they read another server's stream: how.
+    pub peer: Option<Peer>,
 }
 
 /// How readers speak to the server.
@@ -56,6 +60,17 @@ pub enum Wire {
     LongPoll,
     /// Frames on a bare TCP connection, from offset 1: the bare send loop.
     Plain,
+    /// Another server's.
+    Peer(Dialect),
+}
+
+/// How readers speak to another server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// The request that opens a subscription, whole.
+    pub opening: String,
+    /// How many publishers number their changes: 1, 4, 7 … are the first's of three.
+    pub lanes: u32,
 }
 
 impl Wire {

@@ -3,6 +3,7 @@
 //! A command fills it with figures, distributions, series and failures; what these mean it knows, how they look it
 //! does not.
 
+mod comparison;
 mod html;
 mod json;
 mod terminal;
@@ -16,6 +17,7 @@ use serde_json::Value;
 use crate::latency::Latency;
 use crate::machine::Machine;
 
+pub use comparison::{Better, Comparison, Row, Spread, Subject};
 pub use terminal::print;
 
 /// Everything that a run found.
@@ -39,6 +41,8 @@ pub struct Report {
     pub distributions: Vec<Distribution>,
     /// What happened over time.
     pub series: Vec<Series>,
+    /// Servers beside one another, where several were measured.
+    pub comparison: Option<Comparison>,
     /// What was wrong. A run with one of these ends with a non-zero exit code.
     pub failures: Vec<String>,
 }
@@ -113,6 +117,7 @@ impl Report {
             figures: Vec::new(),
             distributions: Vec::new(),
             series: Vec::new(),
+            comparison: None,
             failures: Vec::new(),
         }
     }
@@ -158,13 +163,11 @@ impl Report {
     }
 
     /// Adds the smallest, the middle and the largest of the rounds' values, unless there are none.
-    pub fn spread(&mut self, key: &str, label: &str, mut values: Vec<f64>, unit: &'static str) {
-        values.sort_by(f64::total_cmp);
-        let (Some(min), Some(max)) = (values.first(), values.last()) else {
+    pub fn spread(&mut self, key: &str, label: &str, values: Vec<f64>, unit: &'static str) {
+        let Some(Spread { min, median, max }) = Spread::of(&values) else {
             return;
         };
-        let median = f64::midpoint(values[(values.len() - 1) / 2], values[values.len() / 2]);
-        for (name, value) in [("min", *min), ("median", median), ("max", *max)] {
+        for (name, value) in [("min", min), ("median", median), ("max", max)] {
             self.figure(
                 format!("{key}_{name}"),
                 format!("{label}, {name}"),
@@ -284,6 +287,18 @@ pub fn grouped(value: f64, digits: usize) -> String {
         Some(rest) => format!("{sign}{grouped}.{rest}"),
         None => format!("{sign}{grouped}"),
     }
+}
+
+/// Minimum / median / maximum as people read them; a dash where there is nothing.
+pub fn three(spread: Option<Spread>) -> String {
+    spread.map_or_else(
+        || "–".to_owned(),
+        |spread| {
+            [spread.min, spread.median, spread.max]
+                .map(number)
+                .join(" / ")
+        },
+    )
 }
 
 /// Microseconds as people read them.

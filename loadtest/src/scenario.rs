@@ -285,6 +285,7 @@ fn plan(target: &Target, topics: Vec<String>, run: String, readers: &Readers) ->
         in_flight: readers.in_flight,
         first: 0,
         readers: u64::from(readers.readers),
+        peer: None,
     }
 }
 

@@ -101,6 +101,7 @@ pub async fn measure(args: &BareArgs, steering: Option<&Steering>) -> Result<Par
         in_flight: 128,
         first: 0,
         readers,
+        peer: None,
     };
     let mut crew = Crew::hire(&plan, 1).await?;
     let connect = Order::Connect {

@@ -1,6 +1,7 @@
 //! `tables`: reports of earlier runs as Markdown tables, written between two marks of a document. So a document of
 //! figures is made anew by the machine that measured them, and nobody copies numbers.
 
+mod beside;
 mod ratios;
 
 use std::fmt::Write as _;
@@ -77,8 +78,14 @@ fn place(document: &str, tables: &str) -> Option<String> {
 
 fn tables(runs: &[Run]) -> Result<String> {
     let mut text = String::new();
-    let (ratios, others): (Vec<_>, Vec<_>) = runs
+    let (compared, runs_of_ours): (Vec<_>, Vec<_>) = runs
         .iter()
+        .partition(|run| run.report["command"] == "compare");
+    for run in compared {
+        beside::table(&mut text, run)?;
+    }
+    let (ratios, others): (Vec<_>, Vec<_>) = runs_of_ours
+        .into_iter()
         .partition(|run| run.report["command"] == "ratio");
     if !ratios.is_empty() {
         ratios::table(&mut text, &ratios)?;

@@ -2,6 +2,7 @@
 
 mod flow;
 mod over_http;
+mod peer;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use self::over_http::Half;
 use super::tally::Tally;
 use super::wire::TopicView;
-use super::{Begin, Order, Plan, Pulse, Wire};
+use super::{Begin, Dialect, Order, Plan, Pulse, Wire};
 use crate::check::Cursor;
 use crate::clock::now_micros;
 use crate::inflate::Inflater;
@@ -37,6 +38,9 @@ const TRIES_MAX: u8 = 50;
 pub struct Room {
     plan: Arc<Plan>,
     secret: Option<Secret>,
+    /// What is around a change, and how many publishers number theirs.
+    dialect: Option<Dialect>,
+    lanes: u64,
     poll: Poll,
     readers: Vec<Reader>,
     /// Number of the first reader, and the step to the next one of this thread.
@@ -78,6 +82,8 @@ struct Reader {
     stream: Option<Line>,
     state: State,
     cursor: Cursor,
+    /// Where several publishers number their changes: the cursors of all but the first.
+    lanes: Vec<Cursor>,
     begin: Begin,
     partial: Vec<u8>,
     half: Half,
@@ -114,7 +120,14 @@ impl Room {
             .step_by(usize::try_from(step).unwrap_or(1))
             .map(|number| Reader::new(u32::try_from(number % topics).unwrap_or(0)))
             .collect();
+        let dialect = match plan.wire {
+            Wire::Peer(dialect) => Some(dialect),
+            _ => None,
+        };
+        let lanes = plan.peer.as_ref().map_or(1, |peer| u64::from(peer.lanes));
         let room = Self {
+            dialect,
+            lanes,
             in_flight_max: (plan.in_flight / plan.threads.max(1)).max(1) as usize,
             topics: plan.topics.iter().map(|_| TopicView::default()).collect(),
             secret,
@@ -346,7 +359,7 @@ impl Room {
             .map_or(0, |topic| topic.target);
         reader.state != State::Away
             && !reader.frozen
-            && (reader.state != State::Live || reader.cursor.offset() < target)
+            && (reader.state != State::Live || reader.reached() < target)
     }
 
     fn tell(&mut self) {
@@ -366,6 +379,7 @@ impl Reader {
             stream: None,
             state: State::Away,
             cursor: Cursor::behind(0),
+            lanes: Vec::new(),
             begin: Begin::Head,
             partial: Vec::new(),
             half: Half::default(),

@@ -42,6 +42,8 @@ pub struct Tally {
     pub bytes: u64,
     /// When the last reader reached the target; 0 where none was set or reached.
     pub reached_us: u64,
+    /// When the last subscription began to stand; 0 where none did.
+    pub stood_us: u64,
     /// What was wrong.
     pub violations: Violations,
     /// From the connection's start to the standing subscription.
@@ -89,6 +91,7 @@ impl Tally {
         self.deliveries += other.deliveries;
         self.bytes += other.bytes;
         self.reached_us = self.reached_us.max(other.reached_us);
+        self.stood_us = self.stood_us.max(other.stood_us);
         self.violations.merge(&other.violations);
         self.connect.merge(&other.connect);
         self.delivery.merge(&other.delivery);

@@ -3,6 +3,7 @@
 
 use super::{Report, duration, number};
 
+mod beside;
 mod chart;
 
 const STYLE: &str = "\
@@ -34,12 +35,16 @@ pub fn page(report: &Report) -> String {
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head><body><main>\
          <h1>{title}</h1><p>{started}, {seconds:.1} s. {machine}</p>{verdict}\
-         <h2>Figures</h2>{figures}<h2>Latency</h2>{latency}{series}\
+         {beside}<h2>Figures</h2>{figures}<h2>Latency</h2>{latency}{series}\
          <h2>Settings</h2><pre>{settings}</pre></main></body></html>\n",
         title = escape(&report.title()),
         started = escape(&report.started_at),
         seconds = report.seconds,
         machine = escape(&report.machine.one_line()),
+        beside = report
+            .comparison
+            .as_ref()
+            .map_or_else(String::new, beside::page),
         figures = figures(report),
         latency = latency(report),
         series = series(report),

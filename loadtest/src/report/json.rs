@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Report;
+use super::{Comparison, Report};
 
 /// Number of the file's form; it rises when a key changes its meaning.
 const FORMAT: u32 = 1;
@@ -29,6 +29,7 @@ pub fn document(report: &Report) -> Value {
             )
         })
         .collect();
+    let comparison = report.comparison.as_ref().map(Comparison::document);
     json!({
         "format": FORMAT,
         "command": report.command,
@@ -42,6 +43,7 @@ pub fn document(report: &Report) -> Value {
         "figures": figures,
         "distributions": distributions,
         "series": series,
+        "comparison": comparison,
     })
 }
 

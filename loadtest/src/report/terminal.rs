@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Report, as_f64, duration, number};
+use super::{Comparison, Report, as_f64, duration, number, three};
 
 /// Writes the summary to stdout.
 ///
@@ -60,6 +60,10 @@ fn summary(report: &Report) -> String {
             ));
         }
     }
+    if let Some(comparison) = &report.comparison {
+        lines.push(String::new());
+        lines.extend(beside(comparison));
+    }
     lines.push(String::new());
     if report.failures.is_empty() {
         lines.push("  PASSED".to_owned());
@@ -74,6 +78,46 @@ fn summary(report: &Report) -> String {
     }
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// Servers beside one another: minimum / median / maximum of the rounds, and below each row where the first one stands.
+fn beside(comparison: &Comparison) -> Vec<String> {
+    const WIDTH: usize = 34;
+    let mut lines = Vec::new();
+    for subject in &comparison.subjects {
+        lines.push(format!("  {}: {}", subject.name, subject.version));
+        lines.push(format!("    {}", subject.settings));
+        lines.push(format!("    keeps: {}", subject.keeps));
+    }
+    lines.extend(comparison.absent.iter().map(|absent| format!("  {absent}")));
+    let names: String = comparison
+        .subjects
+        .iter()
+        .map(|subject| format!("{:>WIDTH$}", subject.name))
+        .collect();
+    lines.extend([
+        String::new(),
+        "  minimum / median / maximum of the rounds".to_owned(),
+        format!("  {names}"),
+    ]);
+    for row in &comparison.rows {
+        lines.push(
+            format!("  {} {}", row.label, row.unit)
+                .trim_end()
+                .to_owned(),
+        );
+        let cells: String = (0..comparison.subjects.len())
+            .map(|subject| format!("{:>WIDTH$}", three(row.spread(subject))))
+            .collect();
+        lines.push(format!("  {cells}"));
+        let verdict = comparison.verdict(row);
+        if !verdict.is_empty() {
+            lines.push(format!("    → {verdict}"));
+        }
+    }
+    lines.push(String::new());
+    lines.extend(comparison.notes.iter().map(|note| format!("  {note}")));
+    lines
 }
 
 #[cfg(test)]

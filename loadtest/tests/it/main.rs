@@ -3,6 +3,7 @@
 
 mod broken;
 mod broker;
+mod compare;
 mod program;
 
 use program::{ended_with, passed};
@@ -10,8 +11,9 @@ use serde_json::Value;
 
 use broker::Broker;
 
-const TRANSPORTS: [(&str, &str); 3] = [
+const TRANSPORTS: [(&str, &str); 4] = [
     ("ws", "WebSocket"),
+    ("deflate", "WebSocket, compressed"),
     ("sse", "event stream"),
     ("poll", "long poll"),
 ];
@@ -195,7 +197,7 @@ async fn publishers_and_the_bare_loop_are_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hole_that_a_server_leaves_is_found_and_fails_the_run() {
-    for (transport, _) in [TRANSPORTS[0], TRANSPORTS[2]] {
+    for (transport, _) in [TRANSPORTS[0], TRANSPORTS[3]] {
         let server = broken::start(broken::Fault::Skips(4));
         let (code, report) = program::run(
             &server,

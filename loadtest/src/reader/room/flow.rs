@@ -3,7 +3,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 
-use super::{Begin, Room, State, Wire};
+use super::{Begin, Dialect, Room, State, Wire};
 use crate::check::Cursor;
 use crate::clock::now_micros;
 use crate::frame::{self, Frame};
@@ -51,6 +51,10 @@ impl Room {
             reader.cursor = Cursor::behind(0);
             self.stand(slot);
             return Ok(());
+        }
+        if self.dialect.is_some() {
+            reader.cursor = Cursor::behind(0);
+            reader.lanes.clear();
         }
         stream.write_all(request.as_bytes()).map_err(refused)?;
         reader.state = State::Answering;
@@ -105,7 +109,8 @@ impl Room {
     /// A reader whose connection is lost resumes from its cursor, as a page would.
     fn come_back(&mut self, slot: usize) {
         self.drop_connection(slot);
-        if self.plan.wire != Wire::Plain {
+        // A peer that keeps nothing has nothing to resume.
+        if !matches!(self.plan.wire, Wire::Plain | Wire::Peer(_)) {
             self.readers[slot].begin = Begin::Cursor;
             self.wait(slot, now_micros() + super::RETRY_AFTER_US);
         }
@@ -135,7 +140,8 @@ impl Room {
         match self.plan.wire {
             Wire::EventStream => return self.consume_stream(slot, bytes, now),
             Wire::LongPoll => return self.consume_pages(slot, bytes, now),
-            Wire::WebSocket | Wire::Deflated | Wire::Plain => {}
+            Wire::Peer(Dialect::Mercure) => return self.consume_stream(slot, bytes, now),
+            Wire::WebSocket | Wire::Deflated | Wire::Plain | Wire::Peer(_) => {}
         }
         let mut used = 0;
         if self.readers[slot].state == State::Answering {
@@ -144,6 +150,9 @@ impl Room {
                 Some(len) => used = len,
             }
             self.readers[slot].state = State::Subscribing;
+            if self.dialect == Some(Dialect::Bare) {
+                self.stand(slot);
+            }
         }
         loop {
             match frame::take(&bytes[used..]) {
@@ -201,6 +210,9 @@ impl Room {
 
     #[inline]
     fn text(&mut self, slot: usize, text: &[u8], len: usize, now: u64) {
+        if let Some(dialect) = self.dialect {
+            return self.hear(slot, dialect, text, len, now);
+        }
         match message::read(text) {
             Message::Change(offset) => self.change(slot, offset, text, len, now),
             other => self.other(slot, other),
@@ -222,7 +234,8 @@ impl Room {
             return self.outside(slot, "a change before the subscription stands");
         }
         let topic = &mut self.topics[reader.topic as usize];
-        let step = reader.cursor.step(offset);
+        let (cursor, due) = reader.lane(offset, self.lanes);
+        let step = cursor.step(due);
         self.tally.violations.step(step, offset, number);
         let compared = topic.note(offset, payload, &self.plan.run, now);
         if !compared.equal {
@@ -292,7 +305,7 @@ impl Room {
     }
 
     /// The subscription stands.
-    fn stand(&mut self, slot: usize) {
+    pub(super) fn stand(&mut self, slot: usize) {
         let now = now_micros();
         let reader = &mut self.readers[slot];
         if reader.state == State::Live {
@@ -302,6 +315,7 @@ impl Room {
         reader.tries = 0;
         self.in_flight -= 1;
         self.pulse.live += 1;
+        self.tally.stood_us = now;
         self.tally.connect.record_micros(now - reader.started_us);
         let target = self
             .topics

@@ -61,6 +61,9 @@ impl Room {
             }
             self.readers[slot].half = Half::default();
             self.readers[slot].state = State::Subscribing;
+            if self.dialect.is_some() {
+                self.stand(slot);
+            }
         }
         let mut half = std::mem::take(&mut self.readers[slot].half);
         let outcome = self.pieces(slot, &mut half, &bytes[used..], now);
@@ -134,6 +137,9 @@ impl Room {
 
     #[inline]
     fn block(&mut self, slot: usize, block: Block<'_>, len: usize, framing: &mut usize, now: u64) {
+        if self.dialect.is_some() {
+            return self.hear_event(slot, block.data, len + std::mem::take(framing), now);
+        }
         let position = block.id.and_then(split_position);
         match (block.event, position, block.data) {
             (Some("reset"), Some((epoch, offset)), Some(_)) => {
@@ -238,6 +244,9 @@ impl Room {
             _ => After::Head,
         };
         let authority = &self.plan.authority;
+        if let Some(peer) = &self.plan.peer {
+            return peer.opening.clone();
+        }
         match self.plan.wire {
             super::Wire::EventStream => exchange::stream_request(authority, topic, after),
             super::Wire::LongPoll => {

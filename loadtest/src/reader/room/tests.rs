@@ -1,6 +1,7 @@
 //! A room of readers against a small server of the test's own, which plants the faults that must be found.
 
 mod over_http;
+mod peer;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use super::Room;
 use crate::frame::{Frame, server_text};
-use crate::reader::{Begin, Order, Plan, Pulse, Tally, Wire};
+use crate::reader::{Begin, Order, Peer, Plan, Pulse, Tally, Wire};
 
 const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
                       sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
@@ -92,6 +93,10 @@ fn gather_over(wire: Wire, server: SocketAddr, readers: u64, deliveries: u64) ->
         in_flight: 8,
         first: 0,
         readers,
+        peer: matches!(wire, Wire::Peer(_)).then(|| Peer {
+            opening: "GET /read HTTP/1.1\r\n\r\n".to_owned(),
+            lanes: 2,
+        }),
     };
     let (orders, inbox) = mpsc::channel();
     let (tallies, told) = mpsc::channel();

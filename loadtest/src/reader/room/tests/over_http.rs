@@ -54,7 +54,7 @@ fn request(stream: &mut TcpStream) -> Option<String> {
 }
 
 /// Serves one connection: an answer to each of its requests, in pieces of `piece` bytes.
-fn serve(answers: Vec<Vec<u8>>, piece: usize) -> SocketAddr {
+pub(super) fn serve(answers: Vec<Vec<u8>>, piece: usize) -> SocketAddr {
     serve_again(vec![answers], piece)
 }
 

@@ -1,28 +1,34 @@
-//! `tls`: what TLS costs in the broker itself: the same fan-out in the clear and sealed, in alternating rounds of one
-//! run, each on a broker of its own.
+//! `pair`: the same fan-out in two ways (plain and compressed, in the clear and sealed, two transports), in alternating
+//! rounds of one run, each on a broker of its own: what the one costs over the other.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use clap::Args;
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::fanout::{self, FanoutArgs};
 use crate::args::{self, Content};
 use crate::own_broker::{OwnBroker, Privacy};
 use crate::report::{Report, as_f64};
-use crate::scenario::Readers;
+use crate::scenario::{Readers, Transport};
 
-/// `loadtest tls`.
+/// `loadtest pair`.
 #[derive(Debug, Clone, Args, Serialize)]
-pub struct TlsArgs {
+pub struct PairArgs {
     /// Program of the broker; every round starts one of its own, on a fresh folder
     #[arg(long, value_name = "PATH")]
     server_bin: PathBuf,
     /// Port of the broker; the next one is its admin listener's
     #[arg(long, default_value_t = 7590, value_parser = clap::value_parser!(u16).range(1024..=65_000))]
     port: u16,
+    /// What the second is measured over
+    #[arg(long, value_enum, default_value_t = Way::Plain)]
+    first: Way,
+    /// What is measured
+    #[arg(long, value_enum, default_value_t = Way::Tls)]
+    second: Way,
     /// Rounds of each
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
@@ -41,10 +47,56 @@ pub struct TlsArgs {
     content: Content,
 }
 
+/// A way for changes to reach their readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Way {
+    /// WebSocket
+    Plain,
+    /// WebSocket with permessage-deflate
+    Deflate,
+    /// WebSocket inside TLS
+    Tls,
+    /// Event stream
+    Sse,
+    /// Long poll
+    Poll,
+}
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Deflate => "deflate",
+            Self::Tls => "tls",
+            Self::Sse => "sse",
+            Self::Poll => "poll",
+        }
+    }
+
+    fn transport(self) -> Transport {
+        match self {
+            Self::Plain | Self::Tls => Transport::Ws,
+            Self::Deflate => Transport::Deflate,
+            Self::Sse => Transport::Sse,
+            Self::Poll => Transport::Poll,
+        }
+    }
+
+    fn privacy(self) -> Privacy {
+        if self == Self::Tls {
+            Privacy::Tls
+        } else {
+            Privacy::Plain
+        }
+    }
+}
+
 /// What one round came to.
 #[derive(Debug, Clone, Copy)]
 struct Round {
     cpu_us: f64,
+    delivery_bytes: f64,
     memory_bytes: f64,
     connects_per_second: f64,
     last_reader_ms: f64,
@@ -54,16 +106,19 @@ struct Round {
 ///
 /// # Errors
 /// When the run could not be done; what readers found wrong is in the report.
-pub async fn run(args: &TlsArgs) -> Result<Report> {
+pub async fn run(args: &PairArgs) -> Result<Report> {
     let start = Instant::now();
-    let mut report = Report::new("tls", args).over(args.readers.transport.name());
+    if args.first == args.second {
+        bail!("--first and --second are the same way");
+    }
+    let mut report = Report::new("pair", args);
     let mut rounds = Vec::new();
     for round in 1..=args.rounds {
-        let plain = one(args, Privacy::Plain, round, &mut report).await?;
-        let tls = one(args, Privacy::Tls, round, &mut report).await?;
-        rounds.push((plain, tls));
+        let first = one(args, args.first, round, &mut report).await?;
+        let second = one(args, args.second, round, &mut report).await?;
+        rounds.push((first, second));
     }
-    spreads(&rounds, &mut report);
+    spreads(args, &rounds, &mut report);
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
 }
@@ -71,13 +126,19 @@ pub async fn run(args: &TlsArgs) -> Result<Report> {
 /// Key, label, value and unit of a figure.
 type RoundFigure = (&'static str, &'static str, fn(&Round) -> f64, &'static str);
 
-fn spreads(rounds: &[(Round, Round)], report: &mut Report) {
-    let figures: [RoundFigure; 4] = [
+fn spreads(args: &PairArgs, rounds: &[(Round, Round)], report: &mut Report) {
+    let figures: [RoundFigure; 5] = [
         (
             "cpu_per_delivery_us",
             "server CPU of a delivery",
             |round| round.cpu_us,
             "µs",
+        ),
+        (
+            "bytes_per_delivery",
+            "bytes of a delivery",
+            |round| round.delivery_bytes,
+            "B",
         ),
         (
             "rss_per_reader_bytes",
@@ -98,38 +159,41 @@ fn spreads(rounds: &[(Round, Round)], report: &mut Report) {
             "ms",
         ),
     ];
+    let (first, second) = (args.first.name(), args.second.name());
     for (key, label, value, unit) in figures {
         let of = |pick: fn(&(Round, Round)) -> &Round| {
             rounds.iter().map(|pair| value(pick(pair))).collect()
         };
-        let (plain, tls) = (of(|pair| &pair.0), of(|pair| &pair.1));
+        let values = [(first, of(|pair| &pair.0)), (second, of(|pair| &pair.1))];
+        for (name, values) in values {
+            report.spread(
+                &format!("{name}_{key}"),
+                &format!("{name}: {label}"),
+                values,
+                unit,
+            );
+        }
+        let ratios = rounds
+            .iter()
+            .filter(|pair| value(&pair.0) > 0.0)
+            .map(|pair| value(&pair.1) / value(&pair.0))
+            .collect();
         report.spread(
-            &format!("plain_{key}"),
-            &format!("plain: {label}"),
-            plain,
-            unit,
+            &format!("ratio_{key}"),
+            &format!("{second} over {first}: {label}"),
+            ratios,
+            "×",
         );
-        report.spread(&format!("tls_{key}"), &format!("TLS: {label}"), tls, unit);
     }
-    let ratio = |pair: &(Round, Round)| pair.1.cpu_us / pair.0.cpu_us;
-    report.spread(
-        "cpu_ratio",
-        "TLS over plain, CPU of a delivery",
-        rounds.iter().map(ratio).collect(),
-        "×",
-    );
 }
 
-async fn one(args: &TlsArgs, wire: Privacy, round: u32, report: &mut Report) -> Result<Round> {
-    let name = match wire {
-        Privacy::Plain => "plain",
-        Privacy::Tls => "tls",
-    };
+async fn one(args: &PairArgs, way: Way, round: u32, report: &mut Report) -> Result<Round> {
+    let name = way.name();
     let folder =
         std::env::temp_dir().join(format!("loadtest-{}-{round}-{name}", std::process::id()));
     let outcome = measured(
         args,
-        wire,
+        way,
         &folder,
         &format!("round {round}, {name}: "),
         report,
@@ -141,8 +205,8 @@ async fn one(args: &TlsArgs, wire: Privacy, round: u32, report: &mut Report) -> 
 }
 
 async fn measured(
-    args: &TlsArgs,
-    wire: Privacy,
+    args: &PairArgs,
+    way: Way,
     folder: &std::path::Path,
     prefix: &str,
     report: &mut Report,
@@ -152,12 +216,15 @@ async fn measured(
         port: args.port,
         shards: args.shards,
         steering: None,
-        wire,
+        wire: way.privacy(),
     };
     let (mut child, broker) = own.start(folder).await?;
     let fanout = FanoutArgs {
         broker,
-        readers: args.readers.clone(),
+        readers: Readers {
+            transport: way.transport(),
+            ..args.readers.clone()
+        },
         rate: args.rate,
         seconds: args.seconds,
         content: args.content.clone(),
@@ -182,6 +249,7 @@ async fn measured(
             .with_context(|| format!("no {key} was measured"))
     };
     Ok(Round {
+        delivery_bytes: part.bytes_per_delivery(),
         cpu_us: part.cpu_per_delivery_us().context("no CPU was measured")?,
         memory_bytes: figure("rss_per_reader_bytes")?,
         connects_per_second: figure("connects_per_second")?,
