@@ -27,6 +27,7 @@ use crate::shutdown::Shutdown;
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Store, StoreOptions};
 use crate::tls::{Tls, TlsError};
+use crate::tokens::{Gate, Tickets, Tokens, TokensError};
 
 /// How often the store is asked whether it still works.
 const STORE_CHECK: Duration = Duration::from_millis(250);
@@ -62,6 +63,9 @@ pub enum AppError {
     /// The certificate and its key.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The keys of those who issue tokens.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     /// An address that can't be listened on.
     #[error("{address} can't be listened on: {source}")]
     Listen {
@@ -90,11 +94,13 @@ impl App {
             .as_ref()
             .map(|files| Tls::open(files, clock.now()))
             .transpose()?;
+        let tokens = Tokens::open(&config.tokens, clock.clone())?;
         let store = SqliteStore::open(&config.data_dir, store_options(&config), clock.clone())?;
         let keys = KeyRing::open(&config.data_dir)?;
         let as_store: Arc<dyn Store> = Arc::clone(&store) as _;
         let broker = Broker::new(as_store, clock.clone(), broker_options(&config));
-        let as_keys: Arc<dyn Keys> = Arc::clone(&keys) as _;
+        let gate = Gate::new(Arc::clone(&keys) as _, Arc::clone(&tokens));
+        let as_keys: Arc<dyn Keys> = Arc::new(gate);
         let fanout = FanOut::start(
             fanout_options(&config),
             Arc::clone(&broker),
@@ -113,20 +119,22 @@ impl App {
         if let Some(tls) = &tls {
             metrics.observe(readings::tls(tls));
         }
-        let http = Http::new(
-            Arc::clone(&broker),
-            Arc::clone(&fanout),
-            as_keys,
+        let http = Arc::new(Http {
+            broker: Arc::clone(&broker),
+            fanout: Arc::clone(&fanout),
+            keys: as_keys,
+            tickets: Tickets::new(config.tokens.tickets_max),
             metrics,
-            shutdown.clone(),
-            http_options(&config),
+            shutdown: shutdown.clone(),
+            options: http_options(&config),
             admission,
-        );
+        });
         let public = listen(config.listen).await?;
         let admin = listen(config.admin_listen).await?;
         let mut tasks = vec![
             tokio::spawn(Arc::clone(&broker).run()),
             tokio::spawn(keys.run()),
+            tokio::spawn(tokens.run()),
         ];
         tasks.extend(
             tls.iter()
