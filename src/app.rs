@@ -23,6 +23,7 @@ use crate::http::{
 };
 use crate::keys::{KeyError, KeyRing, Keys};
 use crate::metrics::Metrics;
+use crate::pages::{TemplateError, Templates};
 use crate::shutdown::Shutdown;
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Store, StoreOptions};
@@ -66,6 +67,9 @@ pub enum AppError {
     /// The keys of those who issue tokens.
     #[error(transparent)]
     Tokens(#[from] TokensError),
+    /// A newsroom's own templates.
+    #[error(transparent)]
+    Templates(#[from] TemplateError),
     /// An address that can't be listened on.
     #[error("{address} can't be listened on: {source}")]
     Listen {
@@ -95,6 +99,7 @@ impl App {
             .map(|files| Tls::open(files, clock.now()))
             .transpose()?;
         let tokens = Tokens::open(&config.tokens, clock.clone())?;
+        let templates = Arc::new(Templates::open(config.pages.templates.as_deref())?);
         let store = SqliteStore::open(&config.data_dir, store_options(&config), clock.clone())?;
         let keys = KeyRing::open(&config.data_dir)?;
         let as_store: Arc<dyn Store> = Arc::clone(&store) as _;
@@ -126,7 +131,7 @@ impl App {
             tickets: Tickets::new(config.tokens.tickets_max),
             metrics,
             shutdown: shutdown.clone(),
-            options: http_options(&config),
+            options: http_options(&config, templates),
             admission,
         });
         let public = listen(config.listen).await?;
@@ -167,6 +172,11 @@ impl App {
     /// TLS of the public listener, where it has any.
     pub fn tls(&self) -> Option<&Arc<Tls>> {
         self.tls.as_ref()
+    }
+
+    /// What pages are rendered by.
+    pub fn templates(&self) -> &Arc<Templates> {
+        &self.http.options.templates
     }
 
     /// The broker, for what runs beside the listeners.
@@ -295,7 +305,7 @@ fn fanout_options(config: &Config) -> FanOutOptions {
     }
 }
 
-fn http_options(config: &Config) -> HttpOptions {
+fn http_options(config: &Config, templates: Arc<Templates>) -> HttpOptions {
     HttpOptions {
         body_bytes_max: config.http.body_bytes_max,
         batch_bytes_max: config.http.batch_bytes_max,
@@ -307,6 +317,7 @@ fn http_options(config: &Config) -> HttpOptions {
         origins: config.origins.clone(),
         auto_create: config.topics.auto_create,
         public_url: config.public_url.clone().unwrap_or_default(),
+        templates,
         hsts: config
             .tls
             .as_ref()
