@@ -22,5 +22,6 @@ mod store_contract;
 mod support;
 mod tls;
 mod topic;
+mod transcripts;
 mod transports;
 mod websocket;
