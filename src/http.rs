@@ -217,6 +217,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             problem::RATE_LIMIT,
             problem::RATE_LIMIT_POLICY,
             response::HEAD_HEADER,
+            response::TICKET_HEADER,
             response::REPLAYED_HEADER,
         ])
         .max_age(Duration::from_secs(600))
