@@ -10,9 +10,11 @@ mod desk;
 mod desk_page;
 mod entries;
 mod feeds;
+mod fragment;
 mod handshake;
 mod linger;
 mod listener;
+mod oembed;
 mod ops;
 mod pages;
 mod problem;
@@ -47,6 +49,7 @@ use crate::broker::Broker;
 use crate::fanout::FanOut;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
+use crate::pages::Templates;
 use crate::protocol::Code;
 use crate::shutdown::Shutdown;
 
@@ -73,6 +76,8 @@ pub struct HttpOptions {
     pub auto_create: bool,
     /// `https://host` for absolute links in feeds and pages; empty for relative ones.
     pub public_url: String,
+    /// What pages are rendered by.
+    pub templates: Arc<Templates>,
     /// How long browsers are told to use nothing but https for this host; none where it is not for TLS, or says nothing.
     pub hsts: Option<Duration>,
 }
@@ -120,6 +125,8 @@ pub fn router(http: Arc<Http>) -> Router {
     Router::new()
         .route("/", get(pages::index))
         .route("/t/{topic}", get(pages::page))
+        .route("/t/{topic}/fragment", get(fragment::fragment))
+        .route("/oembed", get(oembed::oembed))
         .route("/assets/{name}", get(pages::asset))
         .route("/desk", get(desk_page::page))
         .route("/desk/{name}", get(desk_page::asset))
