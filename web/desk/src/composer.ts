@@ -140,6 +140,12 @@ export class Composer {
     this.#fields.focus(wasIn);
   }
 
+  /** Says why the broker didn't take what is in hand, and opens the place where that is mended. */
+  refuse(why: string, field: string | undefined): void {
+    fill(this.#error, why);
+    if (field) this.#fields.unfold(field);
+  }
+
   /** Forgets what is in hand. */
   async dropCurrent(): Promise<void> {
     await this.drafts.drop(this.drafts.current);

@@ -11,6 +11,11 @@ import { ahead, fromLocalInput, inUtc, toLocalInput, zoneAt } from './times.js';
 /** What the entry is to become. */
 export type Purpose = 'new' | 'revision' | 'held';
 
+/** Which fold a field is in, by how its path begins. */
+const FOLDS: [string, string][] = [
+  ['authors', 'Byline'], ['sources', 'Sources and links'], ['related_links', 'Sources and links'], ['tags', 'Tags'], ['released_at', 'Embargo'],
+];
+
 const FORMATS = { markdown: 'Markdown', html: 'HTML', text: 'Plain text' };
 
 export class EntryForm {
@@ -109,6 +114,13 @@ export class EntryForm {
   mark(marks: { pinned?: boolean; key_event?: boolean }): void {
     if (marks.pinned !== undefined) this.#pinned.checked = marks.pinned;
     if (marks.key_event !== undefined) this.#key.checked = marks.key_event;
+  }
+
+  /** Opens the fold that this field of the protocol is in. */
+  unfold(field: string): void {
+    const name = FOLDS.find(([prefix]) => field.startsWith(prefix))?.[1];
+    const fold = name && this.#summaries.get(name)?.closest('details');
+    if (fold) fold.open = true;
   }
 
   /** Puts the cursor into the headline or the text. */

@@ -73,7 +73,7 @@ export class Held {
     const name = entry.headline || 'this entry';
     return h('li', { class: 'card is-held', 'data-entry': entry.id },
       h('p', { class: 'stamp' }, h('span', { class: 'badge is-held' }, 'Held'),
-        h('span', {}, `until ${clock(at)}, ${ahead(at)}`), h('span', { class: 'hint' }, `${inUtc(at)} · ${zoneAt(at)}`)),
+        h('span', {}, `until ${clock(at)}, ${ahead(at)}`), h('span', { class: 'hint' }, zoneAt(at) === 'UTC' ? 'UTC' : `${zoneAt(at)}, ${inUtc(at)}`)),
       h('div', { class: 'article' }, ...article(entry, 'h3')),
       h('div', { class: 'actions' },
         button('Release now', () => this.#release(entry), { class: 'small primary', 'data-do': `release-${entry.id}`, 'aria-label': `Release now: ${name}` }),

@@ -78,6 +78,18 @@ export class TopicScreen {
       },
       compare: (draft) => void this.#compare(draft),
     }, this.#outboxView.node);
+    // Before the entries hear of it: they ask whether the entry in hand is another by now.
+    const unlisten = context.outbox.listen({
+      changed: () => {},
+      durable: ({ write }, { json }) => {
+        if (write.topic !== topic) return;
+        if (write.what === 'mark' && write.entry === this.#composer.entry && json.entry) {
+          this.#composer.marked(json.entry.revision, JSON.parse(write.body ?? '{}'));
+        }
+        this.#checkOvertaken();
+      },
+    });
+    this.#over.signal.addEventListener('abort', unlisten);
     this.#entries = new Entries(context, blog, {
       topic: () => this.#drawHead(),
       changed: () => this.#checkOvertaken(),
@@ -90,17 +102,6 @@ export class TopicScreen {
       edit: (entry) => void this.#revise(entry),
     });
     this.#held = new Held(context, topic, (entry) => void this.#revise(entry));
-    const unlisten = context.outbox.listen({
-      changed: () => {},
-      durable: ({ write }, { json }) => {
-        if (write.topic !== topic) return;
-        if (write.what === 'mark' && write.entry === this.#composer.entry && json.entry) {
-          this.#composer.marked(json.entry.revision, JSON.parse(write.body ?? '{}'));
-        }
-        this.#checkOvertaken();
-      },
-    });
-    this.#over.signal.addEventListener('abort', unlisten);
     this.#drawHead();
     fill(this.node, this.#head,
       h('div', { class: 'columns' }, this.#composer.node, h('div', { class: 'column' }, this.#held.node, this.#entries.node)));
@@ -193,8 +194,11 @@ export class TopicScreen {
   async #editAgain(item: Sent): Promise<void> {
     const { draft, details } = item.write;
     await this.context.outbox.discard(item);
-    if (draft) await this.#composer.turnTo({ ...draft, owner: this.context.tab.id });
-    else if (details) await openDetails(this.context, item.write.topic, { ...details, revision: item.write.ifMatch ?? 0 });
+    if (draft) {
+      await this.#composer.turnTo({ ...draft, owner: this.context.tab.id });
+      if (item.standing.is === 'refused') this.#composer.refuse(item.standing.why, item.standing.problem.field);
+    }
+    if (details) await openDetails(this.context, item.write.topic, { ...details, revision: item.write.ifMatch ?? 0 });
   }
 
   async #compareSent(item: Sent): Promise<void> {

@@ -78,7 +78,9 @@ export async function signOut(keep: Keep, outbox: Outbox, leave: () => void): Pr
         dialog.close();
         forgetEditor();
         outbox.clear();
-        void keep.clear().catch(() => {}).then(leave);
+        // In this order: what is open is kept once more when it is left.
+        leave();
+        void keep.clear().catch(() => {});
       }, { class: 'danger' }),
       button('Stay', () => dialog.close())),
   ]);
