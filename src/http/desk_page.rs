@@ -16,14 +16,22 @@ const HARDENING: [(HeaderName, &str); 5] = [
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
     // No window that opens the desk, or is opened by it, has a hand on it.
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
 ];
 
 /// `GET /desk`
 pub(super) async fn page(headers: HeaderMap) -> Response {
     let page = pages::desk();
     let response = typed(StatusCode::OK, "text/html; charset=utf-8", page.to_owned());
-    let mut response = cached(&headers, harden(response), &etag_of_bytes(page), Audience::Public);
+    let mut response = cached(
+        &headers,
+        harden(response),
+        &etag_of_bytes(page),
+        Audience::Public,
+    );
     // Asked for each time, so that an upgraded broker is never met by an old desk.
     response
         .headers_mut()
@@ -38,13 +46,17 @@ pub(super) async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Respo
     };
     let mut response = asset.bytes.into_response();
     let content_type = HeaderValue::from_static(asset.content_type);
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
     cached(&headers, harden(response), &asset.etag(), Audience::Public)
 }
 
 fn harden(mut response: Response) -> Response {
     for (name, value) in HARDENING {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
     }
     response
 }

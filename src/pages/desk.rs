@@ -63,7 +63,10 @@ mod tests {
     fn nothing_on_the_page_needs_a_weaker_policy() {
         let page = desk();
         assert!(!page.contains("<style") && !page.contains(" style=") && !page.contains(" on"));
-        assert_eq!(page.matches("<script").count(), page.matches("<script defer src=").count());
+        assert_eq!(
+            page.matches("<script").count(),
+            page.matches("<script defer src=").count()
+        );
         assert!(!DESK_CSP.contains("unsafe"));
     }
 }
