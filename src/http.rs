@@ -206,6 +206,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             LOCATION,
             RETRY_AFTER,
             response::HEAD_HEADER,
+            response::TICKET_HEADER,
             response::REPLAYED_HEADER,
         ])
         .max_age(Duration::from_secs(600))

@@ -23,5 +23,6 @@ mod support;
 mod tls;
 mod tokens;
 mod topic;
+mod transcripts;
 mod transports;
 mod websocket;
