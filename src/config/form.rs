@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::limits::{LimitsForm, networks};
+use super::limits::{LimitsForm, MemoryForm, networks};
 use super::tokens::TokensForm;
 use super::{
     Config, HttpConfig, LogConfig, Machine, PagesConfig, RingConfig, TlsConfig, TopicsConfig,
@@ -47,6 +47,7 @@ pub(super) struct Form {
     pub pages: PagesForm,
     pub ring: RingForm,
     pub websocket: WsForm,
+    pub memory: MemoryForm,
     pub limits: LimitsForm,
     pub tokens: TokensForm,
     pub log: LogForm,
@@ -140,6 +141,7 @@ impl Default for Form {
             pages: PagesForm::default(),
             ring: RingForm::default(),
             websocket: WsForm::default(),
+            memory: MemoryForm::default(),
             limits: LimitsForm::default(),
             tokens: TokensForm::default(),
             log: LogForm::default(),
@@ -272,6 +274,7 @@ impl Form {
                 stall_max: duration(self.websocket.stall_max_ms),
                 deflate: self.websocket.deflate,
             },
+            memory: self.memory.config(),
             limits: self.limits.config(),
             tokens: self.tokens.config(),
             log: LogConfig {

@@ -99,6 +99,7 @@ fn every_setting_has_a_variable_that_sets_it() {
         ("topics.auto_create" | "websocket.deflate", _) => "false".to_owned(),
         ("http.connections_max", _) => "500".to_owned(),
         ("tls.certificate" | "tls.key", _) => "file.pem".to_owned(),
+        ("memory.drop_percent" | "memory.close_percent", _) => "97".to_owned(),
         (_, bounds::Kind::Integer { min, .. }) => (min + 5).to_string(),
         (_, bounds::Kind::Switch) => "true".to_owned(),
         (_, bounds::Kind::Text) => "elsewhere".to_owned(),
@@ -121,6 +122,7 @@ fn every_setting_has_a_variable_that_sets_it() {
         let mut variables = vec![(setting.variable(), text(setting))];
         let other = match setting.key {
             "http.batch_bytes_max" => Some(("TENBELLS_HTTP_BODY_BYTES_MAX", "1024")),
+            "memory.drop_percent" => Some(("TENBELLS_MEMORY_CLOSE_PERCENT", "98")),
             "tls.certificate" => Some(("TENBELLS_TLS_KEY", "key.pem")),
             "tls.key" => Some(("TENBELLS_TLS_CERTIFICATE", "chain.pem")),
             _ => None,
