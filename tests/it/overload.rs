@@ -134,6 +134,13 @@ async fn readers_give_way_to_memory_in_steps_and_publishers_do_not() {
     ws.op("subscribed").await;
 }
 
+/// Waits until there are the eight connections that say nothing, and no other.
+async fn until_silent_alone(server: &Server) {
+    server
+        .until_metric("tenbells_connections ", |count| count == 8.0)
+        .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_say_nothing_keep_no_publisher_out() {
     let server = Server::start_with(|config| {
@@ -151,9 +158,7 @@ async fn connections_that_say_nothing_keep_no_publisher_out() {
                 .expect("connects"),
         );
     }
-    server
-        .until_metric("tenbells_connections ", |count| count == 8.0)
-        .await;
+    until_silent_alone(&server).await;
     // A reader is refused there at once, and its connection ends; a publisher is served.
     let read = fresh()
         .get(format!("{}/v1/topics/t", server.base))
@@ -174,6 +179,7 @@ async fn connections_that_say_nothing_keep_no_publisher_out() {
             .unwrap_or(0)
     };
     assert_eq!(publish().await, 201);
+    until_silent_alone(&server).await;
     // In the reserve nobody stays silent for long, however long it may be elsewhere.
     let began = Instant::now();
     let mut in_reserve = Vec::new();
@@ -198,6 +204,7 @@ async fn connections_that_say_nothing_keep_no_publisher_out() {
         "{:?}",
         began.elapsed()
     );
+    until_silent_alone(&server).await;
     assert_eq!(publish().await, 201);
     drop(silent);
 }
