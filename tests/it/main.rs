@@ -12,6 +12,7 @@ mod embargo;
 mod errors;
 mod idempotency;
 mod operating;
+mod pages;
 mod positions;
 mod publish;
 mod readers;

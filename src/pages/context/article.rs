@@ -1,14 +1,14 @@
 //! One entry or tombstone as the templates place it: byline, badges, links, label.
 //!
-//! live.js builds the same elements for entries that come later; a change here is a change there.
+//! web/element/src/article.ts builds the same elements for entries that come later; a change here is a change there.
 
 use serde::Serialize;
 
 use super::{Link, Time};
 use crate::content::text;
-use crate::model::{Author, AuthorType, Entry, Tombstone, Verification};
-use crate::pages::plain::excerpt;
-use crate::pages::{Item, web_url};
+use crate::model::{Author, AuthorType, Entry, Offset, Tombstone, Topic, Verification};
+use crate::pages::plain::{excerpt, lower_headings};
+use crate::pages::{Item, What, entry_path, web_url};
 
 /// Longest label of an entry without a headline, in characters.
 const LABEL_CHARS_MAX: usize = 80;
@@ -17,6 +17,9 @@ const LABEL_CHARS_MAX: usize = 80;
 #[derive(Serialize)]
 pub(in crate::pages) struct Article {
     pub(super) id: String,
+    /// Its address, which is good for ever.
+    pub(super) href: String,
+    offset: Offset,
     tombstone: bool,
     pub(super) at: Time,
     reason: Option<String>,
@@ -58,20 +61,31 @@ struct SourceLine {
 }
 
 impl Article {
-    pub(in crate::pages) fn new(item: &Item) -> Self {
-        match item {
-            Item::Entry(entry) => Self::of_entry(entry),
-            Item::Tombstone(tombstone) => Self::of_tombstone(tombstone),
+    /// The entry as a page of this topic has it.
+    pub(in crate::pages) fn new(topic: &Topic, item: &Item) -> Self {
+        let article = match &item.what {
+            What::Entry(entry) => Self {
+                body_html: lower_headings(&entry.body_html),
+                ..Self::of_entry(entry)
+            },
+            What::Tombstone(tombstone) => Self::of_tombstone(tombstone),
+        };
+        Self {
+            href: entry_path(topic, item.id()),
+            offset: item.offset,
+            ..article
         }
     }
 
     pub(in crate::pages) fn of_entry(entry: &Entry) -> Self {
         Self {
             id: entry.id.to_string(),
+            href: String::new(),
+            offset: 0,
             tombstone: false,
             at: Time::new(entry.published_at),
             reason: None,
-            // When it got its place in the topic; live.js puts an entry that is no longer pinned back by it.
+            // When it got its place in the topic; pins and key events are in this order.
             order: entry
                 .released_at
                 .map_or(entry.created_at, |at| at.max(entry.created_at))
@@ -112,6 +126,8 @@ impl Article {
     fn of_tombstone(tombstone: &Tombstone) -> Self {
         Self {
             id: tombstone.id.to_string(),
+            href: String::new(),
+            offset: 0,
             tombstone: true,
             at: Time::new(tombstone.retracted_at),
             reason: tombstone.reason.clone(),
