@@ -43,7 +43,7 @@ impl Asset {
     }
 }
 
-/// The asset at `/assets/NAME`: `live-blog.css` or `live-blog.js`.
+/// The asset at `/assets/NAME`.
 pub fn asset(name: &str) -> Option<Asset> {
     match name {
         "live-blog.css" => Some(CSS),

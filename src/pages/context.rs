@@ -4,6 +4,7 @@
 //! names: that is decided here, and in web/element the same way for entries that come later.
 
 mod article;
+mod fragment;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,6 +15,7 @@ use crate::content::text;
 use crate::model::{Position, Topic, TopicLink, TopicStatus, Visibility, format_millis};
 
 pub(super) use article::{Article, entry_title};
+pub(super) use fragment::Fragment;
 
 /// Longest description in the page's metadata, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 200;
@@ -82,6 +84,8 @@ pub(super) struct Page {
     successor: Option<Link>,
     predecessor: Option<Link>,
     position: String,
+    /// Where a page elsewhere asks how to embed this one.
+    oembed: Option<String>,
     atom: String,
     json_feed: String,
     jsonld_url: String,
@@ -114,8 +118,11 @@ impl Page {
     pub(super) fn new(view: &View<'_>, jsonld: String) -> Self {
         let topic = view.topic;
         let ended = topic.status == TopicStatus::Ended;
-        let article = |item| Article::new(topic, item);
-        let mut entries: Vec<_> = view.entries.iter().map(article).collect();
+        let mut entries: Vec<_> = view
+            .entries
+            .iter()
+            .map(|item| Article::new("", topic, item))
+            .collect();
         if view.order == Order::Oldest {
             entries.reverse();
         }
@@ -151,13 +158,18 @@ impl Page {
                 .map(Link::of_topic),
             predecessor: topic.predecessor.as_ref().map(Link::of_topic),
             position: view.position.to_string(),
+            oembed: view.oembed_url().filter(|_| view.archive.is_none()),
             atom: view.resource_url("feed.atom"),
             json_feed: view.resource_url("feed.json"),
             jsonld_url: view.resource_url("liveblog.jsonld"),
             jsonld,
             created: format_millis(view.start),
             modified: format_millis(last_change(view)),
-            pinned: view.pinned.iter().map(article).collect(),
+            pinned: view
+                .pinned
+                .iter()
+                .map(|item| Article::copy(topic, item))
+                .collect(),
             entries,
         }
     }
@@ -199,7 +211,7 @@ fn key_events(view: &View<'_>) -> Vec<KeyEvent> {
     let is_here = |id: &str| view.entries.iter().any(|item| item.id().as_str() == id);
     view.key_events
         .iter()
-        .map(|item| Article::new(view.topic, item))
+        .map(|item| Article::new("", view.topic, item))
         .filter_map(|article| {
             Some(KeyEvent {
                 href: if is_here(&article.id) {

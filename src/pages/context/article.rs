@@ -17,6 +17,10 @@ const LABEL_CHARS_MAX: usize = 80;
 #[derive(Serialize)]
 pub(in crate::pages) struct Article {
     pub(super) id: String,
+    /// The id of its element.
+    anchor: String,
+    /// Whether it stands on top, and the original somewhere else.
+    is_copy: bool,
     /// Its address, which is good for ever.
     pub(super) href: String,
     offset: Offset,
@@ -61,8 +65,8 @@ struct SourceLine {
 }
 
 impl Article {
-    /// The entry as a page of this topic has it.
-    pub(in crate::pages) fn new(topic: &Topic, item: &Item) -> Self {
+    /// The entry as a page of this topic has it. `base` stands in front of its address: nothing on the broker's own pages.
+    pub(in crate::pages) fn new(base: &str, topic: &Topic, item: &Item) -> Self {
         let article = match &item.what {
             What::Entry(entry) => Self {
                 body_html: lower_headings(&entry.body_html),
@@ -71,15 +75,27 @@ impl Article {
             What::Tombstone(tombstone) => Self::of_tombstone(tombstone),
         };
         Self {
-            href: entry_path(topic, item.id()),
+            href: format!("{base}{}", entry_path(topic, item.id())),
             offset: item.offset,
             ..article
+        }
+    }
+
+    /// A copy for the top of the page: the original keeps the anchor.
+    pub(in crate::pages) fn copy(topic: &Topic, item: &Item) -> Self {
+        let original = Self::new("", topic, item);
+        Self {
+            anchor: format!("pin-{}", original.id),
+            is_copy: true,
+            ..original
         }
     }
 
     pub(in crate::pages) fn of_entry(entry: &Entry) -> Self {
         Self {
             id: entry.id.to_string(),
+            anchor: format!("e-{}", entry.id),
+            is_copy: false,
             href: String::new(),
             offset: 0,
             tombstone: false,
@@ -126,6 +142,8 @@ impl Article {
     fn of_tombstone(tombstone: &Tombstone) -> Self {
         Self {
             id: tombstone.id.to_string(),
+            anchor: format!("e-{}", tombstone.id),
+            is_copy: false,
             href: String::new(),
             offset: 0,
             tombstone: true,
