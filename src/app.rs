@@ -28,6 +28,7 @@ use crate::shutdown::Shutdown;
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Store, StoreOptions};
 use crate::tls::{Tls, TlsError};
+use crate::tokens::{Gate, Tickets, Tokens, TokensError};
 
 /// How often the store is asked whether it still works.
 const STORE_CHECK: Duration = Duration::from_millis(250);
@@ -63,6 +64,9 @@ pub enum AppError {
     /// The certificate and its key.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The keys of those who issue tokens.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     /// A newsroom's own templates.
     #[error(transparent)]
     Templates(#[from] TemplateError),
@@ -94,12 +98,14 @@ impl App {
             .as_ref()
             .map(|files| Tls::open(files, clock.now()))
             .transpose()?;
+        let tokens = Tokens::open(&config.tokens, clock.clone())?;
         let templates = Arc::new(Templates::open(config.pages.templates.as_deref())?);
         let store = SqliteStore::open(&config.data_dir, store_options(&config), clock.clone())?;
         let keys = KeyRing::open(&config.data_dir)?;
         let as_store: Arc<dyn Store> = Arc::clone(&store) as _;
         let broker = Broker::new(as_store, clock.clone(), broker_options(&config));
-        let as_keys: Arc<dyn Keys> = Arc::clone(&keys) as _;
+        let gate = Gate::new(Arc::clone(&keys) as _, Arc::clone(&tokens));
+        let as_keys: Arc<dyn Keys> = Arc::new(gate);
         let fanout = FanOut::start(
             fanout_options(&config),
             Arc::clone(&broker),
@@ -118,20 +124,22 @@ impl App {
         if let Some(tls) = &tls {
             metrics.observe(readings::tls(tls));
         }
-        let http = Http::new(
-            Arc::clone(&broker),
-            Arc::clone(&fanout),
-            as_keys,
+        let http = Arc::new(Http {
+            broker: Arc::clone(&broker),
+            fanout: Arc::clone(&fanout),
+            keys: as_keys,
+            tickets: Tickets::new(config.tokens.tickets_max),
             metrics,
-            shutdown.clone(),
-            http_options(&config, templates),
+            shutdown: shutdown.clone(),
+            options: http_options(&config, templates),
             admission,
-        );
+        });
         let public = listen(config.listen).await?;
         let admin = listen(config.admin_listen).await?;
         let mut tasks = vec![
             tokio::spawn(Arc::clone(&broker).run()),
             tokio::spawn(keys.run()),
+            tokio::spawn(tokens.run()),
         ];
         tasks.extend(
             tls.iter()

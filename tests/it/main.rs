@@ -22,6 +22,7 @@ mod retraction;
 mod store_contract;
 mod support;
 mod tls;
+mod tokens;
 mod topic;
 mod transports;
 mod websocket;
