@@ -24,5 +24,6 @@ mod support;
 mod tls;
 mod tokens;
 mod topic;
+mod transcripts;
 mod transports;
 mod websocket;
