@@ -18,7 +18,7 @@ import { minify } from 'terser';
 
 const ROOT = fileURLToPath(new URL('.', import.meta.url));
 const DIST = join(ROOT, 'dist');
-const PARTS = ['client', 'reader', 'desk'];
+const PARTS = ['client', 'element', 'embed', 'desk'];
 /** What old readers may still have: from the spring of 2022 on. */
 const TARGET = ['chrome100', 'firefox100', 'safari15.4'];
 

@@ -32,7 +32,8 @@ impl Asset {
         format!("\"{}\"", self.version())
     }
 
-    fn version(&self) -> String {
+    /// The digits of the tag, for addresses that name a file by its content.
+    pub(super) fn version(&self) -> String {
         Sha256::digest(self.bytes)
             .iter()
             .take(8)
@@ -41,7 +42,7 @@ impl Asset {
     }
 }
 
-/// The asset at `/assets/NAME`: `live.css` or `live.js`.
+/// The asset at `/assets/NAME`.
 pub fn asset(name: &str) -> Option<Asset> {
     match name {
         "live.css" => Some(CSS),
