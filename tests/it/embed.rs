@@ -85,9 +85,14 @@ async fn a_blog_is_embedded_by_its_address() {
 #[tokio::test]
 async fn an_entry_is_embedded_by_its_place_without_what_it_says() {
     let server = newsroom().await;
-    let url = "https://live.example/t/harbour#e-gate-3";
+    let url = "https://live.example/t/harbour?entry=gate-3#e-gate-3";
     let embed = oembed(&server, url, "").await.json();
     assert_eq!(embed["title"], "Gate <3> closes – Storm at the harbour");
+    // Those who pass an address on may drop its anchor, or have it from an open page.
+    for other in ["?entry=gate-3", "#e-gate-3"] {
+        let other = format!("https://live.example/t/harbour{other}");
+        assert_eq!(oembed(&server, &other, "").await.json(), embed, "{other}");
+    }
     assert_eq!(embed["author_name"], "Ada Lee");
     assert_eq!(embed["author_url"], "https://example.org/ada");
     let html = embed["html"].as_str().expect("html");

@@ -13,6 +13,7 @@ mod embed;
 mod errors;
 mod idempotency;
 mod operating;
+mod pages;
 mod positions;
 mod publish;
 mod readers;

@@ -15,6 +15,8 @@ pub(in crate::pages) struct Fragment {
     /// The page of the blog.
     page: String,
     topic: String,
+    /// The address of the one entry, on the page of the blog.
+    href: Option<String>,
     /// The one entry that the fragment is of; none for the whole blog.
     entry: Option<String>,
     title: String,
@@ -42,6 +44,7 @@ impl Fragment {
             base: view.base_url.to_owned(),
             page: view.page_url(),
             topic: topic.topic.to_string(),
+            href: None,
             entry: None,
             title: view.title().to_owned(),
             lang: topic.language.clone().unwrap_or_else(|| "en".to_owned()),
@@ -53,7 +56,11 @@ impl Fragment {
             modified: format_millis(modified),
             summary_html: topic.summary_html.clone().filter(|html| !html.is_empty()),
             key_points: topic.key_points.clone(),
-            entries: view.entries.iter().map(Article::new).collect(),
+            entries: view
+                .entries
+                .iter()
+                .map(|item| Article::new(view.base_url, topic, item))
+                .collect(),
             has_older: view.older.is_some(),
             successor: topic
                 .successor
@@ -65,15 +72,12 @@ impl Fragment {
 
     /// Of one entry, or of what is left of it.
     pub(in crate::pages) fn of_entry(view: &View<'_>, item: &Item) -> Self {
-        let id = match item {
-            Item::Entry(entry) => entry.id.to_string(),
-            Item::Tombstone(tombstone) => tombstone.id.to_string(),
-        };
         Self {
-            entry: Some(id),
+            entry: Some(item.id().to_string()),
+            href: Some(view.entry_url(item.id())),
             summary_html: None,
             key_points: Vec::new(),
-            entries: vec![Article::new(item)],
+            entries: vec![Article::new(view.base_url, view.topic, item)],
             has_older: true,
             ..Self::new(view)
         }
