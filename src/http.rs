@@ -106,6 +106,7 @@ pub fn router(http: Arc<Http>) -> Router {
         .route("/t/{topic}", get(pages::page))
         .route("/t/{topic}/fragment", get(fragment::fragment))
         .route("/oembed", get(oembed::oembed))
+        .route("/embed.js", get(pages::embed))
         .route("/assets/{name}", get(pages::asset))
         .route("/v1/ws", get(websocket::upgrade))
         .route("/v1/key", get(desk::key))

@@ -15,7 +15,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 
-pub use assets::{Asset, asset};
+pub use assets::{Asset, asset, embed};
 pub use feeds::{atom, json_feed};
 pub use jsonld::jsonld;
 pub use oembed::oembed;
