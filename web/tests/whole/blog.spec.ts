@@ -98,6 +98,8 @@ test('a whole blog: two readers and a desk, a kill, a network that is gone, a ta
   await page.getByLabel('Correction note').fill('An earlier version had 4 metres.');
   await desk.headline.press('ControlOrMeta+Enter');
   await expect(desk.card('Water at 4.2 metres')).toContainText('An earlier version had 4 metres.');
+  // Only what is durable is promised to come through.
+  await expect.poll(async () => JSON.stringify(await broker.changes('harbour'))).toContain('Water at 4.2 metres');
 
   // The broker dies under the editor's hands, and comes back.
   await broker.kill();
