@@ -71,6 +71,11 @@ export class LiveBlog extends HTMLElement {
     return this.#live?.state ?? 'connecting';
   }
 
+  /** Takes in entries that the page has put into the feed by itself. */
+  refresh(): void {
+    this.#blog?.feed.adopt();
+  }
+
   get #place(): Place {
     return { base: (this.getAttribute('src') ?? '').replace(/\/+$/, ''), topic: this.getAttribute('topic') ?? '' };
   }
@@ -143,6 +148,7 @@ export class LiveBlog extends HTMLElement {
       if (this.entry && (change.entry?.id ?? change.id) !== this.entry) return;
       this.#absence.count(change);
       this.#blog!.apply(change);
+      if (this.#blog!.isUnsure && isComplete(live.state)) void this.#reconcile();
     });
     live.on('state', ({ state, previous }) => this.#onState(state, previous));
     live.on('away', (away) => this.#welcome(away));
