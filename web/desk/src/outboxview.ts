@@ -68,7 +68,11 @@ export class OutboxView {
       if (!old) this.#list.prepend(row);
       // What has the focus stays the same button, while only the words beside it count down.
       else if (old.dataset['standing'] === row.dataset['standing']) old.querySelector('.words')!.replaceWith(row.querySelector('.words')!);
-      else old.replaceWith(row);
+      else {
+        const hadFocus = old.contains(document.activeElement);
+        old.replaceWith(row);
+        if (hadFocus) row.focus();
+      }
       if (!old || !old.isConnected) this.#rows.set(item, row);
     }
     this.node.hidden = items.length === 0;
@@ -86,7 +90,7 @@ export class OutboxView {
   #row(item: Item): HTMLElement {
     const { write, standing } = item;
     const what = write.label ? `${WHAT[write.what]}: ${write.label}` : WHAT[write.what];
-    return h('li', { class: `sent is-${standing.is}`, 'data-standing': standing.is, 'data-what': write.what },
+    return h('li', { class: `sent is-${standing.is}`, 'data-standing': standing.is, tabIndex: -1 },
       h('p', { class: 'what' }, what),
       h('p', { class: 'words' }, inWords(item)),
       h('div', { class: 'actions' }, ...this.#actions(item)));

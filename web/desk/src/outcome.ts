@@ -2,7 +2,7 @@
  * What an error says about a write: whether it may have been stored, whether to send it again without asking, and how it
  * is put to an editor. Pure; the rules are those of docs/protocol.md, section 8.
  */
-import { Problem } from './api.js';
+import { Problem } from './problem.js';
 
 export type Verdict =
   /** Not stored this time; sent again by itself. */
