@@ -7,6 +7,7 @@ pub mod churn;
 pub mod compare;
 pub mod fanout;
 pub mod idle;
+pub mod overload;
 pub mod pair;
 pub mod publish;
 pub mod ratio;
