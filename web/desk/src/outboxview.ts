@@ -1,6 +1,6 @@
 /** What became of the last writes: sending, durable at a position, tried again, or refused and kept with the reason. */
 import type { Context } from './context.js';
-import { button, fill, freshId, h } from './dom.js';
+import { button, freshId, h } from './dom.js';
 import type { Item, Standing } from './outbox.js';
 import type { Write } from './keep.js';
 import { clock } from './times.js';
@@ -161,9 +161,4 @@ function durable(write: Write, standing: Standing & { is: 'durable' }): string {
   if (standing.position) return `Durable at position ${standing.position}.${replayed}`;
   if (write.releasedAt) return `Durable, and held until ${clock(write.releasedAt)}.${replayed}`;
   return `Durable.${replayed}`;
-}
-
-/** For a list that is all there is to say. */
-export function emptied(node: Element, words: string): void {
-  fill(node, h('p', { class: 'hint' }, words));
 }

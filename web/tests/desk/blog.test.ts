@@ -48,6 +48,7 @@ test('an error says whether a write may be stored', () => {
   assert.equal(judge(problem(500, 'outcome_unknown')), 'unknown');
   assert.equal(judge(problem(502, 'http')), 'unknown');
   assert.equal(judge(problem(503, 'unavailable')), 'again');
+  assert.equal(judge(problem(429, 'rate_limited')), 'again');
   assert.equal(judge(problem(412, 'revision_stale')), 'conflict');
   for (const [status, code] of [[401, 'unauthorized'], [422, 'invalid_field'], [507, 'storage_full'], [409, 'topic_ended'], [404, 'http']] as const) {
     assert.equal(judge(problem(status, code)), 'refused', code);
