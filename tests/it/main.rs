@@ -14,6 +14,7 @@ mod errors;
 mod idempotency;
 mod limits;
 mod operating;
+mod pages;
 mod positions;
 mod publish;
 mod readers;
