@@ -16,7 +16,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 
-pub use assets::{Asset, asset};
+pub use assets::{Asset, asset, embed};
 pub use desk::{DESK_CSP, desk, desk_asset};
 pub use feeds::{atom, json_feed};
 pub use jsonld::jsonld;

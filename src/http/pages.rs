@@ -14,7 +14,7 @@ use super::response::{cached, etag_of_bytes, typed};
 use super::{Http, State};
 use crate::broker::{Answer, EntryAnswer, Numbered};
 use crate::model::{Entry, EntryId, Offset, Position, Topic, TopicName};
-use crate::pages::{self, Item, Order, PageError, What};
+use crate::pages::{self, Asset, Item, Order, PageError, What};
 use crate::protocol::Code;
 use crate::store::{EntryFilter, EntryQuery, ReadError, Shelf};
 
@@ -149,6 +149,15 @@ pub(super) async fn asset(
     let Some(asset) = pages::asset(&name) else {
         return Problem::new(Code::NotFound, "there is no such asset").into_response();
     };
+    file(asset, query.as_deref(), &headers)
+}
+
+/// `GET /embed.js`
+pub(super) async fn embed(headers: HeaderMap) -> Response {
+    file(pages::embed(), None, &headers)
+}
+
+fn file(asset: Asset, query: Option<&str>, headers: &HeaderMap) -> Response {
     let mut response = asset.bytes.into_response();
     response.headers_mut().insert(
         header::CONTENT_TYPE,
@@ -156,13 +165,13 @@ pub(super) async fn asset(
     );
     let response = with_policy(response);
     let mut response = cached(
-        &headers,
+        headers,
         response,
         &asset.etag(),
         super::response::Audience::Public,
     );
     // An address that names its own content is good for as long as a browser keeps anything.
-    if Query::parse(query.as_deref()).get("v") == Some(asset.version().as_str()) {
+    if Query::parse(query).get("v") == Some(asset.version().as_str()) {
         response.headers_mut().insert(
             header::CACHE_CONTROL,
             HeaderValue::from_static("public, max-age=31536000, immutable"),

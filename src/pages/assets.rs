@@ -27,6 +27,23 @@ const JS: Asset = Asset {
     bytes: include_bytes!("../../web/dist/live-blog.js"),
 };
 
+const EMBED_CSS: Asset = Asset {
+    content_type: "text/css; charset=utf-8",
+    bytes: include_bytes!("../../web/dist/live-blog-embed.css"),
+};
+
+const EMBED_ELEMENT: Asset = Asset {
+    content_type: "text/javascript; charset=utf-8",
+    bytes: include_bytes!("../../web/dist/live-blog-embed.js"),
+};
+
+/// What a page elsewhere names by one script tag, at an address that stays; the versions of what it loads are put in.
+static EMBED: LazyLock<String> = LazyLock::new(|| {
+    include_str!("../../web/dist/embed.js")
+        .replace("CSS_VERSION", &EMBED_CSS.version())
+        .replace("JS_VERSION", &EMBED_ELEMENT.version())
+});
+
 impl Asset {
     /// A strong entity tag, quoted: the first 16 hex digits of the content's SHA-256.
     pub fn etag(&self) -> String {
@@ -48,8 +65,24 @@ pub fn asset(name: &str) -> Option<Asset> {
     match name {
         "live-blog.css" => Some(CSS),
         "live-blog.js" => Some(JS),
+        "live-blog-embed.css" => Some(EMBED_CSS),
+        "live-blog-embed.js" => Some(EMBED_ELEMENT),
         _ => None,
     }
+}
+
+/// `/embed.js`.
+pub fn embed() -> Asset {
+    Asset {
+        content_type: "text/javascript; charset=utf-8",
+        bytes: EMBED.as_bytes(),
+    }
+}
+
+/// What a fragment writes behind `?v=` of its style sheet.
+pub(super) fn embed_css_version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| EMBED_CSS.version());
+    &VERSION
 }
 
 /// What the page writes behind `?v=` of its style sheet.

@@ -3,6 +3,7 @@
 //! Here stand the fixtures and what hostile text may not do; the parts of the page and the feeds have files of
 //! their own. Everything is read back by a real HTML or XML parser, never by searching the text.
 
+mod document;
 mod feeds;
 mod page;
 

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::{Article, Link, Time, direction};
-use crate::model::{TopicLink, TopicStatus, format_millis};
+use crate::model::{TopicLink, TopicStatus};
 use crate::pages::{Item, View, web_url};
 
 /// A blog as a page elsewhere takes it in.
@@ -26,12 +26,14 @@ pub(in crate::pages) struct Fragment {
     state_words: &'static str,
     position: String,
     updated: Time,
-    modified: String,
     summary_html: Option<String>,
     key_points: Vec<String>,
     entries: Vec<Article>,
-    /// Whether the blog has more than is here.
-    has_older: bool,
+    /// How many entries the blog has, and the number of the oldest one here.
+    count: u64,
+    first: u64,
+    /// The page of those before.
+    older: Option<String>,
     successor: Option<Link>,
 }
 
@@ -39,7 +41,6 @@ impl Fragment {
     pub(in crate::pages) fn new(view: &View<'_>) -> Self {
         let topic = view.topic;
         let ended = topic.status == TopicStatus::Ended;
-        let modified = super::last_change(view);
         Self {
             base: view.base_url.to_owned(),
             page: view.page_url(),
@@ -52,8 +53,7 @@ impl Fragment {
             state: if ended { "ended" } else { "live" },
             state_words: if ended { "Ended" } else { "Live" },
             position: view.position.to_string(),
-            updated: Time::new(modified),
-            modified: format_millis(modified),
+            updated: Time::new(super::last_change(view)),
             summary_html: topic.summary_html.clone().filter(|html| !html.is_empty()),
             key_points: topic.key_points.clone(),
             entries: view
@@ -61,7 +61,9 @@ impl Fragment {
                 .iter()
                 .map(|item| Article::new(view.base_url, topic, item))
                 .collect(),
-            has_older: view.older.is_some(),
+            count: view.count,
+            first: view.first,
+            older: view.older.as_ref().map(|path| view.url(path)),
             successor: topic
                 .successor
                 .as_ref()
@@ -78,7 +80,9 @@ impl Fragment {
             summary_html: None,
             key_points: Vec::new(),
             entries: vec![Article::new(view.base_url, view.topic, item)],
-            has_older: true,
+            older: None,
+            count: 1,
+            first: 1,
             ..Self::new(view)
         }
     }

@@ -4,7 +4,8 @@
  *
  * Attributes: `topic`, `position`, `status`, `order`, `count`, `first` (as the server writes them); `src`, the broker, where
  * it isn't the page's own origin; `archive` on a page of older entries; `page` where the element is what the page is about,
- * so that it may set the title and answer the address. Events, which bubble: `live-blog-insert`, `live-blog-update`,
+ * so that it may set the title and answer the address; `entry` where it is of one entry alone. Events, which bubble:
+ * `live-blog-ready`, `live-blog-insert`, `live-blog-update`,
  * `live-blog-retract`, `live-blog-state`, `live-blog-topic`.
  */
 import { connect, type Away, type Live, type State, type Topic } from 'tenbells';
@@ -24,6 +25,9 @@ import { connection, newUpdates, readers, whileAway, words } from './words.js';
 
 /** How long a first connection may take before the page says so, in ms. */
 const PATIENCE = 4000;
+/** How long to wait before an empty element is filled again, at first and at most, in ms. */
+const FILL_AGAIN = 2000;
+const FILL_AGAIN_MAX = 60_000;
 
 const isComplete = (state: State): boolean => state === 'live' || state === 'ended';
 
@@ -80,8 +84,20 @@ export class LiveBlog extends HTMLElement {
     return `${this.#place.base}/t/${this.#place.topic}`;
   }
 
+  /** Where what is in the element comes from: the page itself, or what is made for pages elsewhere. */
+  get #source(): string {
+    if (this.hasAttribute('page')) return this.#url;
+    const { entry } = this;
+    return `${this.#url}/fragment${entry ? `?entry=${encodeURIComponent(entry)}` : ''}`;
+  }
+
+  /** The one entry that the element is of; none for a whole blog. */
+  get entry(): string | null {
+    return this.getAttribute('entry');
+  }
+
   async #begin(topic: string): Promise<void> {
-    if (!this.getAttribute('position')) await this.#fill();
+    if (!this.getAttribute('position') && !(await this.#filled())) return;
     if (!this.#over) return;
     this.#status = this.getAttribute('status') === 'ended' ? 'ended' : 'live';
     this.#chrome = chromeOf(this);
@@ -91,6 +107,22 @@ export class LiveBlog extends HTMLElement {
     this.#showPause();
     this.#listen();
     this.#connect(topic);
+    this.#dispatch('ready', { articles: [...this.querySelectorAll('[data-entry]')] });
+  }
+
+  /** Fills the empty element, if need be by trying again. What stood in it stays where that is in vain. */
+  async #filled(): Promise<boolean> {
+    for (let wait = FILL_AGAIN; this.#over; wait *= 2) {
+      try {
+        await this.#fill();
+        return true;
+      } catch {
+        if (wait > FILL_AGAIN_MAX) break;
+        await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random())));
+      }
+    }
+    this.#dispatch('state', { state: 'closed' });
+    return false;
   }
 
   /** Reads what is in the element now. */
@@ -113,6 +145,7 @@ export class LiveBlog extends HTMLElement {
     });
     this.#live = live;
     live.on('change', (change) => {
+      if (this.entry && (change.entry?.id ?? change.id) !== this.entry) return;
       this.#absence.count(change);
       this.#blog!.apply(change);
       if (this.#blog!.isUnsure && isComplete(live.state)) void this.#reconcile();
@@ -152,7 +185,8 @@ export class LiveBlog extends HTMLElement {
     pause.addEventListener('click', () => this.#pause(!this.#blog!.isPaused));
     const look = (): void => this.#blog?.schedule();
     // Whoever comes back to the top sees what waits there.
-    window.addEventListener('scroll', () => this.#blog!.held.fresh.size && look(), { passive: true, signal });
+    // Whatever scrolls: the page, or a box that the blog stands in.
+    window.addEventListener('scroll', () => this.#blog!.held.fresh.size && look(), { passive: true, capture: true, signal });
     this.addEventListener('focusout', () => this.#blog!.held.fresh.size && setTimeout(look), { signal });
     document.addEventListener('visibilitychange', () => {
       this.#absence.seen(document.hidden);
@@ -262,7 +296,7 @@ export class LiveBlog extends HTMLElement {
   async #reconcile(): Promise<void> {
     this.#blog!.isUnsure = false;
     try {
-      const fresh = await fetchBlog(this.#url, () => this.#live?.position(this.#place.topic));
+      const fresh = await fetchBlog(this.#source, () => this.#live?.position(this.#place.topic));
       this.#blog!.feed.count = Number(fresh.getAttribute('count') ?? this.#blog!.feed.count);
       await this.#blog!.merge(articlesOf(fresh));
     } catch {
@@ -277,7 +311,8 @@ export class LiveBlog extends HTMLElement {
     try {
       await this.#fill();
     } catch {
-      location.reload();
+      // Nobody else's page is loaded anew.
+      if (this.hasAttribute('page')) location.reload();
       return;
     }
     this.#read();
@@ -285,7 +320,7 @@ export class LiveBlog extends HTMLElement {
 
   /** Takes everything from the broker's own page. */
   async #fill(): Promise<void> {
-    const fresh = await fetchBlog(this.#url, () => this.#live?.position(this.#place.topic));
+    const fresh = await fetchBlog(this.#source, () => this.#live?.position(this.#place.topic));
     for (const { name, value } of fresh.attributes) if (!['id', 'page', 'src'].includes(name)) this.setAttribute(name, value);
     this.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
   }
