@@ -4,6 +4,7 @@ pub mod bytes;
 pub mod call;
 pub mod frames;
 pub mod load;
+pub mod nats;
 pub mod process;
 pub mod raw;
 pub mod read;
