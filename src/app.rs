@@ -23,6 +23,7 @@ use crate::http::{
 };
 use crate::keys::{KeyError, KeyRing, Keys};
 use crate::metrics::Metrics;
+use crate::pages::{TemplateError, Templates};
 use crate::shutdown::Shutdown;
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Store, StoreOptions};
@@ -62,6 +63,9 @@ pub enum AppError {
     /// The certificate and its key.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// A newsroom's own templates.
+    #[error(transparent)]
+    Templates(#[from] TemplateError),
     /// An address that can't be listened on.
     #[error("{address} can't be listened on: {source}")]
     Listen {
@@ -90,6 +94,7 @@ impl App {
             .as_ref()
             .map(|files| Tls::open(files, clock.now()))
             .transpose()?;
+        let templates = Arc::new(Templates::open(config.pages.templates.as_deref())?);
         let store = SqliteStore::open(&config.data_dir, store_options(&config), clock.clone())?;
         let keys = KeyRing::open(&config.data_dir)?;
         let as_store: Arc<dyn Store> = Arc::clone(&store) as _;
@@ -119,7 +124,7 @@ impl App {
             as_keys,
             metrics,
             shutdown.clone(),
-            http_options(&config),
+            http_options(&config, templates),
             admission,
         );
         let public = listen(config.listen).await?;
@@ -159,6 +164,11 @@ impl App {
     /// TLS of the public listener, where it has any.
     pub fn tls(&self) -> Option<&Arc<Tls>> {
         self.tls.as_ref()
+    }
+
+    /// What pages are rendered by.
+    pub fn templates(&self) -> &Arc<Templates> {
+        &self.http.options.templates
     }
 
     /// The broker, for what runs beside the listeners.
@@ -287,7 +297,7 @@ fn fanout_options(config: &Config) -> FanOutOptions {
     }
 }
 
-fn http_options(config: &Config) -> HttpOptions {
+fn http_options(config: &Config, templates: Arc<Templates>) -> HttpOptions {
     HttpOptions {
         body_bytes_max: config.http.body_bytes_max,
         batch_bytes_max: config.http.batch_bytes_max,
@@ -299,6 +309,7 @@ fn http_options(config: &Config) -> HttpOptions {
         origins: config.origins.clone(),
         auto_create: config.topics.auto_create,
         public_url: config.public_url.clone().unwrap_or_default(),
+        templates,
         hsts: config
             .tls
             .as_ref()

@@ -50,6 +50,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Topics.
     pub topics: TopicsConfig,
+    /// Pages.
+    pub pages: PagesConfig,
     /// What is kept in memory for readers that are behind.
     pub ring: RingConfig,
     /// WebSockets.
@@ -105,6 +107,13 @@ pub struct TopicsConfig {
     pub idle: Duration,
     /// Whether a publisher may make a topic by its first publish.
     pub auto_create: bool,
+}
+
+/// How pages look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PagesConfig {
+    /// Folder with a newsroom's own templates, in place of built-in ones of the same name.
+    pub templates: Option<PathBuf>,
 }
 
 /// Bounds of what is kept in memory for readers that are behind.

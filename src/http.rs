@@ -9,9 +9,11 @@ mod body;
 mod desk;
 mod entries;
 mod feeds;
+mod fragment;
 mod handshake;
 mod linger;
 mod listener;
+mod oembed;
 mod ops;
 mod pages;
 mod problem;
@@ -46,6 +48,7 @@ use crate::broker::Broker;
 use crate::fanout::FanOut;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
+use crate::pages::Templates;
 use crate::protocol::Code;
 use crate::shutdown::Shutdown;
 
@@ -72,6 +75,8 @@ pub struct HttpOptions {
     pub auto_create: bool,
     /// `https://host` for absolute links in feeds and pages; empty for relative ones.
     pub public_url: String,
+    /// What pages are rendered by.
+    pub templates: Arc<Templates>,
     /// How long browsers are told to use nothing but https for this host; none where it is not for TLS, or says nothing.
     pub hsts: Option<Duration>,
 }
@@ -119,6 +124,8 @@ pub fn router(http: Arc<Http>) -> Router {
     Router::new()
         .route("/", get(pages::index))
         .route("/t/{topic}", get(pages::page))
+        .route("/t/{topic}/fragment", get(fragment::fragment))
+        .route("/oembed", get(oembed::oembed))
         .route("/assets/{name}", get(pages::asset))
         .route("/v1/ws", get(websocket::upgrade))
         .route("/v1/key", get(desk::key))

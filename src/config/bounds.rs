@@ -67,6 +67,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("topics.max", count(1, 1_000_000, "topics")),
     setting("topics.idle_ms", ms(SECOND_MS, DAY_MS)),
     setting("topics.auto_create", Switch),
+    setting("pages.templates", Text),
     setting("ring.frames_max", count(16, 1_000_000, "changes")),
     setting("ring.bytes_max", bytes(64 * KIB, GIB)),
     setting("ring.page_bytes_max", bytes(MIB, 64 * GIB)),

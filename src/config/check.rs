@@ -19,6 +19,7 @@ const ORIGINS_MAX: usize = 100;
 /// Checks settled layers.
 pub(super) fn check(layers: &Layers, machine: Machine) -> Result<(), ConfigError> {
     data_dir(layers)?;
+    templates(layers)?;
     tls(layers)?;
     listeners(layers)?;
     public_url(layers)?;
@@ -49,6 +50,22 @@ fn data_dir(layers: &Layers) -> Result<(), ConfigError> {
         return Err(refused(layers, "data_dir", value, "which names no folder"));
     }
     Ok(())
+}
+
+/// What is in the folder is seen when it is opened.
+fn templates(layers: &Layers) -> Result<(), ConfigError> {
+    match &layers.form.pages.templates {
+        Some(folder) if folder.is_empty() || folder.contains('\0') => {
+            let value = format!("{folder:?}");
+            Err(refused(
+                layers,
+                "pages.templates",
+                value,
+                "which names no folder",
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A certificate and its key come together; what is in the files is seen when they are opened.

@@ -11,7 +11,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    Config, HttpConfig, LogConfig, Machine, RingConfig, TlsConfig, TopicsConfig, WsConfig,
+    Config, HttpConfig, LogConfig, Machine, PagesConfig, RingConfig, TlsConfig, TopicsConfig,
+    WsConfig,
 };
 use crate::telemetry::LogFormat;
 
@@ -41,6 +42,7 @@ pub(super) struct Form {
     pub tls: TlsForm,
     pub http: HttpForm,
     pub topics: TopicsForm,
+    pub pages: PagesForm,
     pub ring: RingForm,
     pub websocket: WsForm,
     pub log: LogForm,
@@ -78,6 +80,13 @@ pub(super) struct TopicsForm {
     pub max: i64,
     pub idle_ms: i64,
     pub auto_create: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PagesForm {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub templates: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +132,7 @@ impl Default for Form {
             tls: TlsForm::default(),
             http: HttpForm::default(),
             topics: TopicsForm::default(),
+            pages: PagesForm::default(),
             ring: RingForm::default(),
             websocket: WsForm::default(),
             log: LogForm::default(),
@@ -236,6 +246,9 @@ impl Form {
                 max: number(self.topics.max),
                 idle: duration(self.topics.idle_ms),
                 auto_create: self.topics.auto_create,
+            },
+            pages: PagesConfig {
+                templates: self.pages.templates.as_ref().map(PathBuf::from),
             },
             ring: RingConfig {
                 frames_max: number(self.ring.frames_max),

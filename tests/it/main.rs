@@ -9,6 +9,7 @@ mod desk;
 mod desks;
 mod drain;
 mod embargo;
+mod embed;
 mod errors;
 mod idempotency;
 mod operating;

@@ -1,0 +1,3 @@
+//! The program `proof`, run as a user runs it.
+
+mod check;
