@@ -10,6 +10,7 @@ mod desks;
 mod document;
 mod frame;
 mod page;
+mod peers;
 mod publish;
 mod read;
 mod registry;
@@ -37,7 +38,7 @@ pub use topics::TopicAnswer;
 use self::page::Pages;
 use crate::clock::Clock;
 use crate::model::TopicName;
-use crate::store::{ReadError, Store};
+use crate::store::{Peers, ReadError, Store};
 
 /// Bounds of the broker.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +74,9 @@ pub trait Outlet: Send + Sync + 'static {
 
     /// Bodies were retracted, or the topic became private. Once no older byte can leave any more, drop the `ticket`.
     fn redacted(&self, channel: &Arc<Channel>, ticket: Ticket);
+
+    /// The topic goes on in another numbering: its subscribers have to come back, and are told to reset then.
+    fn retired(&self, channel: &Arc<Channel>);
 }
 
 /// Held by an outlet until it has let go of what was retracted.
@@ -91,6 +95,7 @@ pub struct Broker {
     outlets: OnceLock<Vec<Arc<dyn Outlet>>>,
     compaction: tokio::sync::Notify,
     desks: Desks,
+    peers: OnceLock<Arc<dyn Peers>>,
 }
 
 impl Broker {
@@ -105,6 +110,7 @@ impl Broker {
             outlets: OnceLock::new(),
             compaction: tokio::sync::Notify::new(),
             desks: Desks::default(),
+            peers: OnceLock::new(),
         })
     }
 
@@ -130,6 +136,7 @@ impl Broker {
             () = self.run_releases() => {}
             () = self.run_evictions() => {}
             () = self.run_compactions() => {}
+            () = self.run_peers() => {}
         }
     }
 

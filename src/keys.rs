@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use wildmatch::WildMatch;
 
-pub use file::{KEYS_FILE, KEYS_MAX, KeyError, KeyFile, KeyRecord};
+pub use file::{KEYS_FILE, KEYS_MAX, KeyError, KeyFile, KeyRecord, SharedKey};
 pub use ring::KeyRing;
 pub use rules::{GLOB_BYTES_MAX, GLOBS_MAX, NAME_BYTES_MAX};
 pub use token::Token;

@@ -133,7 +133,7 @@ impl Reader {
             return Some(first);
         }
         loop {
-            if !self.access.may_read(&self.http, &self.channel) {
+            if self.channel.is_retired() || !self.access.may_read(&self.http, &self.channel) {
                 return None;
             }
             self.head.borrow_and_update();
@@ -153,7 +153,7 @@ impl Reader {
                 changed = self.head.changed() => changed.ok()?,
                 _ = self.heartbeat.tick() => return Some(Bytes::from_static(b": \n\n")),
                 _ = self.presence.tick() => {
-                    let readers = self.channel.readers();
+                    let readers = self.channel.audience();
                     if readers != self.readers_told {
                         self.readers_told = readers;
                         return Some(sse_presence(self.channel.name(), readers));

@@ -7,6 +7,7 @@
 mod erasing;
 mod lanes;
 mod link;
+mod migrating;
 mod nodes;
 mod opening;
 mod renewing;
@@ -25,11 +26,15 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
-pub use self::link::LinkError;
 use self::link::Link;
+pub use self::link::LinkError;
+pub use self::migrating::{
+    MigrateError, Migrated, to_cluster as migrate_to_cluster, to_single as migrate_to_single,
+};
 use self::nodes::Nodes;
 pub use self::opening::JetStreamError;
-pub use self::sharing::KeysFile;
+pub use self::sharing::Shared;
+use self::sharing::Versions;
 use self::watching::Contact;
 use super::sqlite::{Projection, backup_folder};
 use super::{
@@ -85,6 +90,7 @@ struct Inner {
     room: Arc<Semaphore>,
     contact: Mutex<Contact>,
     nodes: Nodes,
+    versions: Versions,
     /// This node has something of its own to erase.
     erase: Notify,
     erasures: AtomicU64,
@@ -160,7 +166,9 @@ impl Inner {
 impl Store for JetStreamStore {
     fn append(&self, append: Append) -> Receipt {
         let (reply, receipt) = Receipt::channel();
-        let runtime = lock(&self.runtime).as_ref().map(|runtime| runtime.handle().clone());
+        let runtime = lock(&self.runtime)
+            .as_ref()
+            .map(|runtime| runtime.handle().clone());
         let queued = match runtime {
             Some(runtime) => self.inner.queue(&runtime, append, reply),
             None => Err(Refused::Failed("the store is closed".into())),

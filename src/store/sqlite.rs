@@ -5,6 +5,7 @@
 //! `tenbells.db` of the data folder; its tables are described in docs/operations.md.
 
 mod backup;
+pub mod detach;
 mod projection;
 mod reading;
 mod reads;
@@ -23,6 +24,7 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
 pub use backup::{BackupError, backup_folder, restore_folder};
+pub use detach::SingleNode;
 pub use projection::{
     Applied, ApplyError, Arrived, Erasure, Lost, Projection, Standing, TopicStanding, Trial,
 };

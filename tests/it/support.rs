@@ -153,6 +153,11 @@ impl Server {
         format!("{}/v1/ws{query}", self.base.replacen("http", "ws", 1))
     }
 
+    /// A call of the admin listener.
+    pub fn admin(&self, path: &str) -> Call {
+        Call::new(self.http.get(format!("{}{path}", self.admin)))
+    }
+
     /// Waits until a metric without labels is as it should be.
     pub async fn until_metric(&self, name: &str, is_so: impl Fn(f64) -> bool) {
         let until = tokio::time::Instant::now() + PATIENCE;

@@ -73,7 +73,8 @@ impl Inner {
         })?;
         let is_bare = !has_any(&base, &erasure.entries);
         if !(is_bare && version > 0) {
-            self.replace(sequence, version, base, &erasure.entries).await?;
+            self.replace(sequence, version, base, &erasure.entries)
+                .await?;
         }
         if in_log.is_some() {
             self.link.delete_from_log(sequence).await?;

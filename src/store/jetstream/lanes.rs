@@ -125,7 +125,11 @@ impl Inner {
     }
 
     /// Stores a group, or says for each append why not.
-    async fn store(self: &Arc<Self>, topic: &TopicName, appends: &Arc<Vec<Append>>) -> Vec<Outcome> {
+    async fn store(
+        self: &Arc<Self>,
+        topic: &TopicName,
+        appends: &Arc<Vec<Append>>,
+    ) -> Vec<Outcome> {
         let end = Instant::now() + self.options.append_timeout;
         let mut is_fresh = false;
         loop {
@@ -171,7 +175,7 @@ impl Inner {
     }
 
     /// Publishes a record until it is in the log, or can't be.
-    pub(super) async fn land(self: &Arc<Self>, record: &Record, end: Instant) -> Landing {
+    async fn land(self: &Arc<Self>, record: &Record, end: Instant) -> Landing {
         let payload = serde_json::to_vec(record).unwrap_or_default();
         let max = self.link.record_bytes_max();
         if payload.len() > max {
@@ -192,7 +196,13 @@ impl Inner {
     ) -> Landing {
         let mut open: Option<String> = None;
         loop {
-            let cause = match self.link.publish(record, payload.clone()).await {
+            // The client would keep it and send it later, when nobody waits for it any more.
+            let sent = if self.link.is_connected() {
+                self.link.publish(record, payload.clone()).await
+            } else {
+                Sent::NotSent("there is no connection to a NATS server".into())
+            };
+            let cause = match sent {
                 Sent::Stored(sequence) => {
                     if sequence <= *self.applied.borrow() && !self.is_applied(&record.id) {
                         self.lost(format!(
@@ -223,7 +233,12 @@ impl Inner {
 
     /// The topic has another last record than this one expects. Once the projection has the topic's next record, it is this
     /// one, of which the answer was lost, or this one can never be stored.
-    async fn overtaken(self: &Arc<Self>, record: &Record, open: Option<String>, end: Instant) -> Landing {
+    async fn overtaken(
+        self: &Arc<Self>,
+        record: &Record,
+        open: Option<String>,
+        end: Instant,
+    ) -> Landing {
         let mut applied = self.applied.subscribe();
         loop {
             applied.borrow_and_update();
@@ -248,7 +263,10 @@ impl Inner {
                     return Landing::Lost(AppendError::OutcomeUnknown(error.to_string()));
                 }
             }
-            if tokio::time::timeout_at(end, applied.changed()).await.is_err() {
+            if tokio::time::timeout_at(end, applied.changed())
+                .await
+                .is_err()
+            {
                 let cause = "the log is ahead of this node".to_owned();
                 return Landing::Lost(match open {
                     Some(cause) => AppendError::OutcomeUnknown(cause),
@@ -270,17 +288,6 @@ impl Inner {
                 Ok(Ok(())) => {}
                 _ => return,
             }
-        }
-    }
-}
-
-impl Landing {
-    /// Whether it is in the log.
-    pub(super) fn into_result(self) -> Result<bool, AppendError> {
-        match self {
-            Self::Landed => Ok(true),
-            Self::Overtaken => Ok(false),
-            Self::Lost(error) => Err(error),
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::context::{PublishErrorKind, RequestErrorKind};
+use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::stream::{
     Config, DiscardPolicy, LastRawMessageErrorKind, RawMessageErrorKind, RetentionPolicy,
@@ -221,11 +221,10 @@ impl Link {
                 last: state.last_seq,
                 at: answer.ts,
             }),
-            None => Err(LinkError::JetStream(
-                answer
-                    .error
-                    .map_or_else(|| "an answer without a state".into(), |error| error.to_string()),
-            )),
+            None => Err(LinkError::JetStream(answer.error.map_or_else(
+                || "an answer without a state".into(),
+                |error| error.to_string(),
+            ))),
         }
     }
 
@@ -266,11 +265,7 @@ impl Link {
     }
 
     async fn send(&self, subject: String, message: PublishMessage) -> Sent {
-        let ack = match self
-            .context
-            .send_publish(subject, message)
-            .await
-        {
+        let ack = match self.context.send_publish(subject, message).await {
             Ok(ack) => ack,
             Err(error) => return Sent::NotSent(error.to_string()),
         };
@@ -436,7 +431,9 @@ async fn open(options: &NatsOptions, end: Instant) -> Result<Client, LinkError> 
             .map_err(|error| unusable(format!("{}: {error}", file.display())))?;
     }
     if let Some(file) = &options.ca {
-        connect = connect.add_root_certificates(file.clone()).require_tls(true);
+        connect = connect
+            .add_root_certificates(file.clone())
+            .require_tls(true);
     }
     loop {
         match tokio::time::timeout_at(end, connect.clone().connect(&options.servers)).await {
@@ -451,7 +448,11 @@ async fn open(options: &NatsOptions, end: Instant) -> Result<Client, LinkError> 
 }
 
 fn stream_config(name: &str, subjects: Vec<String>, options: &NatsOptions) -> Config {
-    let by_servers = if options.servers.len() >= REPLICAS { REPLICAS } else { 1 };
+    let by_servers = if options.servers.len() >= REPLICAS {
+        REPLICAS
+    } else {
+        1
+    };
     Config {
         name: name.to_owned(),
         subjects,
@@ -505,9 +506,4 @@ pub fn error_text(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// Whether an error means that nobody answered.
-pub fn is_silence(kind: RequestErrorKind) -> bool {
-    matches!(kind, RequestErrorKind::TimedOut | RequestErrorKind::NoResponders)
 }

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
+use super::sharing::NewVersion;
 use super::tail::TailError;
 use super::{Inner, lock};
 use crate::model::{Offset, TopicName};
@@ -43,6 +44,9 @@ struct Beat {
     applied: u64,
     record: String,
     readers: Vec<(TopicName, u64)>,
+    /// The newest versions of shared values that it has heard of.
+    #[serde(default)]
+    versions: Vec<(String, u64)>,
     #[serde(default)]
     leaves: bool,
 }
@@ -222,13 +226,14 @@ impl Inner {
             applied,
             record,
             readers: lock(&self.nodes.own_readers).clone(),
+            versions: self.versions.all(),
             leaves,
         };
         let subject = format!("{}.node.{}", self.link.prefix(), self.options.node);
         self.tell(subject, &beat).await;
     }
 
-    async fn tell(&self, subject: String, message: &impl Serialize) {
+    pub(super) async fn tell(&self, subject: String, message: &impl Serialize) {
         if !self.link.is_connected() {
             return;
         }
@@ -240,15 +245,36 @@ impl Inner {
 
     async fn hear(self: &Arc<Self>) {
         let prefix = self.link.prefix();
-        let beats = self.link.client().subscribe(format!("{prefix}.node.*")).await;
-        let let_go = self.link.client().subscribe(format!("{prefix}.let_go")).await;
-        let (Ok(mut beats), Ok(mut let_go)) = (beats, let_go) else {
+        let beats = self
+            .link
+            .client()
+            .subscribe(format!("{prefix}.node.*"))
+            .await;
+        let let_go = self
+            .link
+            .client()
+            .subscribe(format!("{prefix}.let_go"))
+            .await;
+        let versions = self
+            .link
+            .client()
+            .subscribe(format!("{prefix}.version"))
+            .await;
+        let (Ok(mut beats), Ok(mut let_go), Ok(mut versions)) = (beats, let_go, versions) else {
             return;
         };
         loop {
             tokio::select! {
                 message = beats.next() => match message {
                     Some(message) => self.hear_beat(&message.payload).await,
+                    None => return,
+                },
+                message = versions.next() => match message {
+                    Some(message) => {
+                        if let Ok(new) = serde_json::from_slice::<NewVersion>(&message.payload) {
+                            self.versions.heard(new);
+                        }
+                    }
                     None => return,
                 },
                 message = let_go.next() => match message {
@@ -269,6 +295,10 @@ impl Inner {
         if beat.node == self.options.node {
             return;
         }
+        for (name, version) in &beat.versions {
+            let (name, version) = (name.clone(), *version);
+            self.versions.heard(NewVersion { name, version });
+        }
         let disagrees = beat.applied > 0 && self.nodes.disagrees(beat.applied, &beat.record);
         self.nodes.take_beat(beat);
         if disagrees {
@@ -278,7 +308,10 @@ impl Inner {
     }
 
     /// Refuses records that stand where another node has had others: the log has lost those, and their offsets are given.
-    pub(super) async fn check_marks(self: &Arc<Self>, arrived: &[Arrived]) -> Result<(), TailError> {
+    pub(super) async fn check_marks(
+        self: &Arc<Self>,
+        arrived: &[Arrived],
+    ) -> Result<(), TailError> {
         let Some((sequence, id, node)) = self.nodes.conflict(arrived) else {
             return Ok(());
         };
@@ -345,7 +378,10 @@ impl Peers for Inner {
                 if missing.is_empty() {
                     return missing;
                 }
-                if !matches!(tokio::time::timeout_at(end, moved.changed()).await, Ok(Ok(()))) {
+                if !matches!(
+                    tokio::time::timeout_at(end, moved.changed()).await,
+                    Ok(Ok(()))
+                ) {
                     return missing;
                 }
             }

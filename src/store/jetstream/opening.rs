@@ -10,13 +10,14 @@ use tokio::time::Instant;
 
 use super::link::Link;
 use super::nodes::Nodes;
+use super::sharing::Versions;
 use super::tail::TailError;
 use super::watching::Contact;
 use super::{Inner, JetStreamStore, LinkError, NatsOptions, lanes, lock};
 use crate::clock::Clock;
+use crate::model::TopicName;
 use crate::store::sqlite::{OpenError, Projection};
 use crate::store::{AppendError, ReadError, Refused, StoreOptions};
-use crate::model::TopicName;
 
 /// Why a node of a cluster can't start.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +123,7 @@ impl Inner {
             lanes: Mutex::new(lanes::Lanes::default()),
             contact: Mutex::new(Contact::new()),
             nodes: Nodes::new(),
+            versions: Versions::default(),
             erase: Notify::new(),
             erasures: AtomicU64::new(0),
             failed: OnceLock::new(),
@@ -219,7 +221,10 @@ impl Inner {
             if *applied.borrow_and_update() >= last {
                 return Ok(last);
             }
-            if !matches!(tokio::time::timeout_at(end, applied.changed()).await, Ok(Ok(()))) {
+            if !matches!(
+                tokio::time::timeout_at(end, applied.changed()).await,
+                Ok(Ok(()))
+            ) {
                 return Err(Refused::CutOff("this node is behind the log".into()));
             }
         }

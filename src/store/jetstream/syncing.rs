@@ -49,7 +49,9 @@ enum Syncs {
 /// Warns loudly of what would lose acknowledged changes.
 pub(super) async fn warn(link: &Link, options: &NatsOptions) {
     match ask(link).await {
-        Syncs::Always => tracing::info!("the NATS server syncs every record before it acknowledges it"),
+        Syncs::Always => {
+            tracing::info!("the NATS server syncs every record before it acknowledges it")
+        }
         Syncs::Every(interval) => tracing::warn!(
             seconds = interval.as_secs(),
             "THE NATS SERVER DOES NOT SYNC RECORDS BEFORE IT ACKNOWLEDGES THEM: a power failure of all servers loses what \
@@ -106,8 +108,7 @@ mod tests {
     fn what_the_server_says_of_its_syncing_is_read() {
         let always = br#"{"server":{},"data":{"jetstream":{"config":{"sync_interval":120000000000,"sync_always":true}}}}"#;
         assert_eq!(read(always), Syncs::Always);
-        let two_minutes =
-            br#"{"data":{"jetstream":{"config":{"sync_interval":120000000000}}}}"#;
+        let two_minutes = br#"{"data":{"jetstream":{"config":{"sync_interval":120000000000}}}}"#;
         assert_eq!(read(two_minutes), Syncs::Every(Duration::from_secs(120)));
         assert!(matches!(read(br#"{"error":{}}"#), Syncs::Unknown(_)));
         assert!(matches!(read(b"no"), Syncs::Unknown(_)));

@@ -64,7 +64,9 @@ impl Inner {
                 Err(TailError::Link(error)) => {
                     tracing::warn!(%error, "the log can't be followed; trying again");
                 }
-                Err(error @ (TailError::Apply(ApplyError::Diverged { .. }) | TailError::Hole(_))) => {
+                Err(
+                    error @ (TailError::Apply(ApplyError::Diverged { .. }) | TailError::Hole(_)),
+                ) => {
                     self.lost(error.to_string()).await;
                 }
                 Err(error) => self.fail(error.to_string()),
@@ -76,7 +78,10 @@ impl Inner {
         }
     }
 
-    async fn follow(self: &Arc<Self>, feed: &mpsc::Sender<Vec<Committed>>) -> Result<(), TailError> {
+    async fn follow(
+        self: &Arc<Self>,
+        feed: &mpsc::Sender<Vec<Committed>>,
+    ) -> Result<(), TailError> {
         let mut last = *self.applied.borrow();
         let mut batches = self.consume(last + 1).await?;
         loop {
@@ -216,7 +221,11 @@ impl Inner {
     }
 
     /// Reads the log from `first` to `last` and applies it, without a feed: before anybody is served.
-    pub(super) async fn read_through(self: &Arc<Self>, first: u64, last: u64) -> Result<(), TailError> {
+    pub(super) async fn read_through(
+        self: &Arc<Self>,
+        first: u64,
+        last: u64,
+    ) -> Result<(), TailError> {
         let mut batches = self.consume(first).await?;
         let mut at = first - 1;
         while at < last {

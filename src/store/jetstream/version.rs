@@ -69,7 +69,9 @@ mod tests {
         for taken in ["2.12.0", "2.12.0-RC.3", "2.14.7", "3.0.0", "v2.12.1"] {
             assert_eq!(Version::check(taken), Ok(()), "{taken}");
         }
-        for refused in ["2.11.99", "2.9.21", "1.99.99", "", "2.12", "2.12.x", "2.12.0.1"] {
+        for refused in [
+            "2.11.99", "2.9.21", "1.99.99", "", "2.12", "2.12.x", "2.12.0.1",
+        ] {
             let error = Version::check(refused).expect_err(refused).to_string();
             assert!(error.contains(&format!("{refused:?}")), "{error}");
             assert!(error.contains("needs 2.12.0 or newer"), "{error}");

@@ -147,7 +147,10 @@ impl Inner {
     pub(super) fn cut_off(&self) -> Option<String> {
         let silent = lock(&self.contact).at.elapsed();
         if silent > self.options.stale_after {
-            return Some(format!("nothing was heard of it for {} s", silent.as_secs()));
+            return Some(format!(
+                "nothing was heard of it for {} s",
+                silent.as_secs()
+            ));
         }
         None
     }

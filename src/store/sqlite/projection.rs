@@ -19,7 +19,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 pub use self::applying::{Applied, ApplyError, Arrived};
 pub use self::contents::Erasure;
-pub use self::import::export_rows;
+pub(super) use self::import::export_rows;
 pub(super) use self::tables::is_projection;
 pub use self::tables::{Lost, Standing, TopicStanding};
 
@@ -30,9 +30,7 @@ use super::schema::OpenError;
 use super::steps::{Group, StepError};
 use super::{DATABASE_FILE, schema, sweep};
 use crate::model::{TopicName, millis};
-use crate::store::{
-    Append, AppendError, Appended, RECORD_VERSION, ReadError, Record, What,
-};
+use crate::store::{Append, AppendError, Appended, RECORD_VERSION, ReadError, Record, What};
 
 /// The rows that a shared log comes to, on this node.
 pub struct Projection {

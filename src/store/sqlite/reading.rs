@@ -37,8 +37,7 @@ impl Reading {
     /// # Errors
     /// As there.
     pub fn topic(&self, topic: &TopicName) -> Result<Option<StoredTopic>, ReadError> {
-        self.0
-            .with(|connection| reads::topic(connection, topic))
+        self.0.with(|connection| reads::topic(connection, topic))
     }
 
     /// Topics by name: see [`crate::store::Store::topics`].
@@ -102,7 +101,11 @@ impl Reading {
     ///
     /// # Errors
     /// As there.
-    pub fn held(&self, topic: Option<&TopicName>, limit: usize) -> Result<Vec<HeldEntry>, ReadError> {
+    pub fn held(
+        &self,
+        topic: Option<&TopicName>,
+        limit: usize,
+    ) -> Result<Vec<HeldEntry>, ReadError> {
         self.0
             .with(|connection| reads::held(connection, topic, limit))
     }
@@ -111,7 +114,11 @@ impl Reading {
     ///
     /// # Errors
     /// As there.
-    pub fn remembered(&self, topic: &TopicName, key: &str) -> Result<Option<Remembered>, ReadError> {
+    pub fn remembered(
+        &self,
+        topic: &TopicName,
+        key: &str,
+    ) -> Result<Option<Remembered>, ReadError> {
         self.0
             .with(|connection| reads::remembered(connection, topic, key))
     }

@@ -14,7 +14,8 @@ use super::rows::{
     self, OFFSET_MAX, TopicRow, encode_answer, kind_code, row_key, sql, timestamp_of,
 };
 use crate::model::{
-    ChangeBody, ChangeKind, EntryId, Epoch, Offset, TopicName, encode_change, encode_redacted, millis,
+    ChangeBody, ChangeKind, EntryId, Epoch, Offset, TopicName, encode_change, encode_redacted,
+    millis,
 };
 use crate::store::{
     Append, Appended, Committed, Idempotency, NewTopic, Refused, Step, StepDone, StoredChange,

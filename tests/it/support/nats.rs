@@ -8,6 +8,7 @@ use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use tenbells::config::NatsConfig;
 use tenbells::store::jetstream::NatsOptions;
 
 use super::PATIENCE;
@@ -58,12 +59,17 @@ impl Nats {
 
     fn start_in(folder: TempDir, port: &str) -> Self {
         let ports = tempfile::tempdir_in(folder.path()).expect("a folder");
+        let config = folder.path().join("nats.conf");
+        let store = folder.path().join("store");
+        let text = format!("max_payload: 8MB\njetstream {{ store_dir: {store:?} }}\n");
+        std::fs::write(&config, text).expect("its configuration");
         // The shell ends the server once this process is gone, however that ends.
         let mut process = Command::new("sh")
             .args(["-c", r#""$0" "$@" & pid=$!; read _; kill -9 $pid"#])
             .arg(program().expect("a nats-server"))
-            .args(["-a", "127.0.0.1", "-p", port, "-js", "-sd"])
-            .arg(folder.path().join("store"))
+            .arg("-c")
+            .arg(&config)
+            .args(["-a", "127.0.0.1", "-p", port])
             .arg("--ports_file_dir")
             .arg(ports.path())
             .stdin(Stdio::piped())
@@ -87,12 +93,6 @@ impl Nats {
         let _ = self.process.wait();
     }
 
-    /// Ends it as a crash would, and starts it again on the same port, with what it kept.
-    pub fn restart(&mut self) {
-        let folder = self.stop();
-        self.start_again(folder);
-    }
-
     /// Ends it as a crash would; [`Nats::start_again`] brings it back.
     pub fn stop(&mut self) -> TempDir {
         self.kill();
@@ -103,6 +103,30 @@ impl Nats {
     pub fn start_again(&mut self, folder: TempDir) {
         let port = self.url.rsplit(':').next().expect("a port").to_owned();
         *self = Self::start_in(folder, &port);
+    }
+
+    /// Where it keeps what it has.
+    pub fn store(&self) -> PathBuf {
+        self.folder
+            .as_ref()
+            .expect("its folder")
+            .path()
+            .join("store")
+    }
+
+    /// The configuration of a node of this name, on the log of this prefix.
+    pub fn config(&self, prefix: &str, node: &str) -> NatsConfig {
+        NatsConfig {
+            servers: vec![self.url.clone()],
+            credentials: None,
+            ca: None,
+            prefix: prefix.to_owned(),
+            node: node.to_owned(),
+            replicas: None,
+            connect_timeout: PATIENCE,
+            append_timeout: Duration::from_secs(3),
+            stale_after: Duration::from_secs(2),
+        }
     }
 
     /// The options of a node of this name on the log of this prefix.

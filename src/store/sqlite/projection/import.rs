@@ -116,7 +116,16 @@ pub(super) fn insert(
     let id = topic_id(connection, &record.topic, &record.epoch)?;
     let mut head = None;
     for (offset, at_ms, kind, entry, previous, json) in &part.changes {
-        insert_change(connection, record, id, (*offset, *at_ms), *kind, entry.as_ref(), *previous, json)?;
+        insert_change(
+            connection,
+            record,
+            id,
+            (*offset, *at_ms),
+            *kind,
+            entry.as_ref(),
+            *previous,
+            json,
+        )?;
         head = Some(*offset);
     }
     if let Some(head) = head {
@@ -160,8 +169,12 @@ pub(super) fn insert(
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute(params![
-                row_key(id, *number), at_ms, actor, action,
-                entry.as_ref().map(EntryId::as_str), offset.map(sql)
+                row_key(id, *number),
+                at_ms,
+                actor,
+                action,
+                entry.as_ref().map(EntryId::as_str),
+                offset.map(sql)
             ])?;
     }
     if let Some((revision, ended, private, doc, raw)) = &part.topic {
@@ -175,7 +188,8 @@ pub(super) fn insert(
 
 const CHANGES: &str = "SELECT key, at_ms, kind, entry_id, previous, json FROM change
     WHERE key BETWEEN ?1 AND ?2 ORDER BY key";
-const ENTRIES: &str = "SELECT key, entry_id, revision, last, retracted, key_event, pinned, raw FROM entry
+const ENTRIES: &str =
+    "SELECT key, entry_id, revision, last, retracted, key_event, pinned, raw FROM entry
     WHERE key BETWEEN ?1 AND ?2 ORDER BY key";
 const HELD: &str = "SELECT entry_id, revision, released_ms, key_event, pinned, doc, raw FROM held
     WHERE topic_id = ?1 ORDER BY id";

@@ -215,7 +215,13 @@ impl Projection {
             .execute(
                 "INSERT OR REPLACE INTO shared_lost (name, epoch, head, sequence, record)
                  VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![topic.as_str(), epoch.as_str(), sql(head), sql(sequence), record],
+                params![
+                    topic.as_str(),
+                    epoch.as_str(),
+                    sql(head),
+                    sql(sequence),
+                    record
+                ],
             )
             .map(drop)
             .map_err(|error| read_error(&error))
@@ -229,7 +235,9 @@ impl Projection {
         let book = self.lock();
         let read = |connection: &Connection| -> rusqlite::Result<Vec<Lost>> {
             connection
-                .prepare("SELECT name, epoch, head, sequence, record FROM shared_lost ORDER BY name")?
+                .prepare(
+                    "SELECT name, epoch, head, sequence, record FROM shared_lost ORDER BY name",
+                )?
                 .query_map([], |row| {
                     Ok(Lost {
                         topic: rows::topic_name(row, 0)?,
