@@ -34,6 +34,7 @@ use crate::store::jetstream::JetStreamError;
 use crate::store::sqlite::OpenError;
 use crate::store::{Store, StoreOptions};
 use crate::tls::{Tls, TlsError};
+use crate::tokens::{Gate, Tickets, Tokens, TokensError};
 
 /// How often the store is asked whether it still works.
 const STORE_CHECK: Duration = Duration::from_millis(250);
@@ -72,6 +73,9 @@ pub enum AppError {
     /// The certificate and its key.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The keys of those who issue tokens.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     /// A newsroom's own templates.
     #[error(transparent)]
     Templates(#[from] TemplateError),
@@ -103,14 +107,13 @@ impl App {
             .as_ref()
             .map(|files| Tls::open(files, clock.now()))
             .transpose()?;
+        let tokens = Tokens::open(&config.tokens, clock.clone())?;
         let templates = Arc::new(Templates::open(config.pages.templates.as_deref())?);
         let engine = Engine::open(&config, clock.clone()).await?;
         let keys = KeyRing::open(&config.data_dir)?;
-        let broker = Broker::new(engine.store(), clock.clone(), broker_options(&config));
-        if let Some(peers) = engine.peers() {
-            broker.set_peers(peers);
-        }
-        let as_keys: Arc<dyn Keys> = Arc::clone(&keys) as _;
+        let broker = engine.broker(clock.clone(), broker_options(&config));
+        let gate = Gate::new(Arc::clone(&keys) as _, Arc::clone(&tokens));
+        let as_keys: Arc<dyn Keys> = Arc::new(gate);
         let fanout = FanOut::start(
             fanout_options(&config),
             Arc::clone(&broker),
@@ -126,31 +129,28 @@ impl App {
         }));
         let metrics = Arc::new(Metrics::new());
         metrics.observe(readings::all(&broker, &fanout, &admission));
-        if engine.peers().is_some() {
-            metrics.observe(readings::cluster(&broker));
-        }
+        metrics.observe(readings::cluster(&broker));
         if let Some(tls) = &tls {
             metrics.observe(readings::tls(tls));
         }
-        let http = Http::new(
-            Arc::clone(&broker),
-            Arc::clone(&fanout),
-            as_keys,
+        let http = Arc::new(Http {
+            broker: Arc::clone(&broker),
+            fanout: Arc::clone(&fanout),
+            keys: as_keys,
+            tickets: Tickets::new(config.tokens.tickets_max),
             metrics,
-            shutdown.clone(),
-            http_options(&config, templates),
+            shutdown: shutdown.clone(),
+            options: http_options(&config, templates),
             admission,
-        );
+        });
         let public = listen(config.listen).await?;
         let admin = listen(config.admin_listen).await?;
         let mut tasks = vec![
             tokio::spawn(Arc::clone(&broker).run()),
             tokio::spawn(keys.run()),
+            tokio::spawn(tokens.run()),
         ];
-        if let Engine::JetStream(store) = &engine {
-            let shared = shared_keys::run(Arc::clone(store), config.data_dir.clone());
-            tasks.push(tokio::spawn(shared));
-        }
+        tasks.extend(engine.share_keys(&config.data_dir));
         tasks.extend(
             tls.iter()
                 .map(|tls| tokio::spawn(Arc::clone(tls).watch(clock.clone()))),

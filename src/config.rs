@@ -12,6 +12,7 @@ mod machine;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -58,6 +59,8 @@ pub struct Config {
     pub ring: RingConfig,
     /// WebSockets.
     pub websocket: WsConfig,
+    /// Reader tokens.
+    pub tokens: TokensConfig,
     /// Log lines.
     pub log: LogConfig,
 }
@@ -83,6 +86,53 @@ pub struct NatsConfig {
     pub append_timeout: Duration,
     /// How long nothing may be heard of the log until this node counts as cut off.
     pub stale_after: Duration,
+}
+
+/// Reader tokens, and the tickets that stand for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokensConfig {
+    /// Whose tokens are believed.
+    pub issuers: Vec<IssuerConfig>,
+    /// How far clocks may be apart.
+    pub leeway: Duration,
+    /// How far ahead a token's end may be.
+    pub lifetime_max: Duration,
+    /// File with what was revoked.
+    pub revocations: Option<PathBuf>,
+    /// How often the keys of an issuer are read or fetched anew.
+    pub jwks_refresh: Duration,
+    /// How long a fetch of keys may take.
+    pub jwks_timeout: Duration,
+    /// Shortest time between two fetches of one issuer's keys, whoever asks.
+    pub jwks_gap: Duration,
+    /// Most tickets within a minute.
+    pub tickets_max: usize,
+}
+
+/// Somebody whose tokens are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuerConfig {
+    /// Its `iss`, exactly.
+    pub issuer: String,
+    /// What has to be in `aud`.
+    pub audience: String,
+    /// Where its keys are.
+    pub keys: KeySource,
+    /// Globs of what its tokens can grant at the most.
+    pub topics: Vec<String>,
+    /// The claim that grants topics.
+    pub topics_claim: String,
+}
+
+/// Where the keys of an issuer are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// A key set behind this URL.
+    Url(String),
+    /// A file with a key set.
+    File(PathBuf),
+    /// A file with a secret for HS256.
+    Secret(PathBuf),
 }
 
 /// TLS of the public listener.

@@ -21,6 +21,7 @@ mod read;
 mod response;
 mod sse;
 mod stall;
+mod tickets;
 mod topics;
 mod websocket;
 
@@ -51,6 +52,7 @@ use crate::metrics::Metrics;
 use crate::pages::Templates;
 use crate::protocol::Code;
 use crate::shutdown::Shutdown;
+use crate::tokens::Tickets;
 
 /// Bounds and choices of the HTTP face.
 #[derive(Debug, Clone)]
@@ -86,6 +88,7 @@ pub struct Http {
     pub(crate) broker: Arc<Broker>,
     pub(crate) fanout: Arc<FanOut>,
     pub(crate) keys: Arc<dyn Keys>,
+    pub(crate) tickets: Tickets,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) shutdown: Shutdown,
     pub(crate) options: HttpOptions,
@@ -93,29 +96,6 @@ pub struct Http {
 }
 
 type State = axum::extract::State<Arc<Http>>;
-
-impl Http {
-    /// What handlers share, put together.
-    pub fn new(
-        broker: Arc<Broker>,
-        fanout: Arc<FanOut>,
-        keys: Arc<dyn Keys>,
-        metrics: Arc<Metrics>,
-        shutdown: Shutdown,
-        options: HttpOptions,
-        admission: Arc<Admission>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            broker,
-            fanout,
-            keys,
-            metrics,
-            shutdown,
-            options,
-            admission,
-        })
-    }
-}
 
 /// The route table of the public listener.
 pub fn router(http: Arc<Http>) -> Router {
@@ -129,6 +109,7 @@ pub fn router(http: Arc<Http>) -> Router {
         .route("/assets/{name}", get(pages::asset))
         .route("/v1/ws", get(websocket::upgrade))
         .route("/v1/key", get(desk::key))
+        .route("/v1/tickets", post(tickets::give))
         .route("/v1/preview", post(desk::preview))
         .route("/v1/topics", get(desk::topics))
         .route(
@@ -222,6 +203,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             LOCATION,
             RETRY_AFTER,
             response::HEAD_HEADER,
+            response::TICKET_HEADER,
             response::REPLAYED_HEADER,
         ])
         .max_age(Duration::from_secs(600))

@@ -1,8 +1,12 @@
 //! The store that the configuration asks for: a database of this node's own, or a log that several nodes share.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use super::{AppError, store_options};
+use tokio::task::JoinHandle;
+
+use super::{AppError, shared_keys, store_options};
+use crate::broker::{Broker, BrokerOptions};
 use crate::clock::Clock;
 use crate::config::{Config, NatsConfig};
 use crate::store::jetstream::{JetStreamStore, NatsOptions};
@@ -38,7 +42,27 @@ impl Engine {
         }
     }
 
-    pub(super) fn peers(&self) -> Option<Arc<dyn Peers>> {
+    /// A broker on it, which knows the other nodes.
+    pub(super) fn broker(&self, clock: Arc<dyn Clock>, options: BrokerOptions) -> Arc<Broker> {
+        let broker = Broker::new(self.store(), clock, options);
+        if let Some(peers) = self.peers() {
+            broker.set_peers(peers);
+        }
+        broker
+    }
+
+    /// Shares the keys of the data folder with the other nodes, where there are any.
+    pub(super) fn share_keys(&self, folder: &Path) -> Option<JoinHandle<()>> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::JetStream(store) => {
+                let shared = shared_keys::run(Arc::clone(store), folder.to_owned());
+                Some(tokio::spawn(shared))
+            }
+        }
+    }
+
+    fn peers(&self) -> Option<Arc<dyn Peers>> {
         match self {
             Self::Sqlite(_) => None,
             Self::JetStream(store) => Some(store.peers()),

@@ -70,8 +70,11 @@ pub(super) fn all(
     ]
 }
 
-/// Those of a node of a cluster.
+/// Those of a node of a cluster; a single node has none of them.
 pub(super) fn cluster(broker: &Arc<Broker>) -> Vec<Metric> {
+    if broker.cluster().is_none() {
+        return Vec::new();
+    }
     let stated = |one: fn(ClusterState) -> u64| {
         let broker = Arc::clone(broker);
         move || broker.cluster().map_or(0, one)

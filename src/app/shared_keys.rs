@@ -2,7 +2,7 @@
 //!
 //! The shared value is the list that all have in common; each node takes it in, and adds what only it has.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ pub(super) async fn run(store: Arc<JetStreamStore>, folder: PathBuf) {
 /// Brings both together once.
 async fn share(
     store: &Arc<JetStreamStore>,
-    folder: &PathBuf,
+    folder: &Path,
     known: &mut Option<(u64, Vec<SharedKey>)>,
 ) -> Result<(), SharingError> {
     let version = store.shared_version(NAME);
@@ -66,7 +66,7 @@ async fn share(
         *known = Some((version, keys));
     }
     let (at, theirs) = known.clone().unwrap_or_default();
-    let folder = folder.clone();
+    let folder = folder.to_owned();
     let ours = tokio::task::spawn_blocking(move || {
         let file = KeyFile::open(&folder)?;
         if is_new {

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::exit::{Exit, Failure};
 use super::output;
 use crate::app::{App, AppError};
+use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError, Flag, Machine, Origin, Settings, Sources};
 use crate::pages::Templates;
 use crate::shutdown::Shutdown;
@@ -18,6 +19,7 @@ use crate::store::jetstream::JetStreamError;
 use crate::store::sqlite::OpenError;
 use crate::telemetry;
 use crate::tls::{Identity, Tls};
+use crate::tokens::Tokens;
 
 /// Under the help of `serve`.
 pub const EXAMPLES: &str = "\
@@ -42,7 +44,7 @@ Examples:
   tenbells check-config --config /etc/tenbells.toml && systemctl restart tenbells
 
 Prints every setting in force, as a configuration file. It reads the environment as `serve` does, and opens neither the
-data folder nor a socket; the certificate, its key and the templates are read and checked.";
+data folder nor a socket; the certificate, its key, the templates and the files of [tokens] are read and checked.";
 
 /// `tenbells serve`.
 #[derive(Debug, Clone, Args)]
@@ -226,7 +228,9 @@ fn start_failure(error: AppError) -> Failure {
         ),
         AppError::JetStream(JetStreamError::Link(_)) => Failure::new(Exit::Unavailable, message)
             .advise("look whether the NATS servers run, and whether this machine reaches them"),
-        AppError::Tls(_) | AppError::Templates(_) => Failure::new(Exit::Config, message),
+        AppError::Tls(_) | AppError::Tokens(_) | AppError::Templates(_) => {
+            Failure::new(Exit::Config, message)
+        }
         _ => Failure::new(Exit::Io, message),
     }
 }
@@ -249,6 +253,8 @@ pub fn check_config(args: CheckConfigArgs) -> Result<(), Failure> {
             output::note(format_args!("warning: {concern}"));
         }
     }
+    Tokens::open(&settings.config().tokens, Arc::new(SystemClock))
+        .map_err(|error| Failure::new(Exit::Config, error.to_string()))?;
     let text = settings
         .to_toml()
         .map_err(|error| Failure::new(Exit::Other, error.to_string()))?;

@@ -12,6 +12,7 @@ use url::Url;
 use super::form::Engine;
 use super::machine::FILES_RESERVED;
 use super::settings::Layers;
+use super::tokens;
 use super::{ConfigError, Machine};
 
 /// Most origins on the list: it is gone through at every request of a page.
@@ -28,10 +29,11 @@ pub(super) fn check(layers: &Layers, machine: Machine) -> Result<(), ConfigError
     origins(layers)?;
     connections(layers, machine)?;
     bodies(layers)?;
+    tokens::check(layers)?;
     log_level(layers)
 }
 
-fn refused(
+pub(super) fn refused(
     layers: &Layers,
     key: &'static str,
     value: impl ToString,

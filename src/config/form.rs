@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::tokens::TokensForm;
 use super::{
     Config, HttpConfig, LogConfig, Machine, NatsConfig, PagesConfig, RingConfig, TlsConfig,
     TopicsConfig, WsConfig, machine,
@@ -47,6 +48,7 @@ pub(super) struct Form {
     pub pages: PagesForm,
     pub ring: RingForm,
     pub websocket: WsForm,
+    pub tokens: TokensForm,
     pub log: LogForm,
 }
 
@@ -168,6 +170,7 @@ impl Default for Form {
             pages: PagesForm::default(),
             ring: RingForm::default(),
             websocket: WsForm::default(),
+            tokens: TokensForm::default(),
             log: LogForm::default(),
         }
     }
@@ -314,6 +317,7 @@ impl Form {
                 stall_max: duration(self.websocket.stall_max_ms),
                 deflate: self.websocket.deflate,
             },
+            tokens: self.tokens.config(),
             log: LogConfig {
                 format: self.log.format,
                 level: self.log.level.clone(),
@@ -378,10 +382,10 @@ fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::
 }
 
 /// A number within its bounds, none of which is negative.
-fn number(checked: i64) -> usize {
+pub(super) fn number(checked: i64) -> usize {
     usize::try_from(checked).unwrap_or(usize::MAX)
 }
 
-fn duration(checked_ms: i64) -> Duration {
+pub(super) fn duration(checked_ms: i64) -> Duration {
     Duration::from_millis(checked_ms.unsigned_abs())
 }

@@ -1,17 +1,17 @@
 //! Reading over HTTP: the topic, snapshot pages, one entry, catch-up pages and long polls, the audit trail.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Path, RawQuery, State as Extract};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::auth::{Access, entry_id, topic_name};
 use super::problem::Problem;
 use super::response::{
-    Audience, cached, etag_of, etag_of_bytes, json, uncached, with_fields, with_head,
+    Audience, TICKET_HEADER, cached, etag_of, etag_of_bytes, json, uncached, with_fields, with_head,
 };
 use super::{Http, State};
 use crate::broker::{Answer, Changes, Channel, EntryAnswer, Start};
@@ -185,7 +185,9 @@ pub(super) async fn changes(
     let limit = query.limit(CHANGES_DEFAULT)?;
     let after = query.after()?;
     let wait = query.wait(http.options.wait_max)?;
-    let (channel, access) = http.readable(&headers, &topic).await?;
+    let grant = http.caller(&headers, &query)?;
+    let has_ticket = query.get("ticket").is_some();
+    let (channel, access) = http.readable_as(grant, &topic).await?;
     let from = match http.broker.start(&channel, &after).await? {
         Start::From(offset) => offset,
         Start::Reset(reason) => {
@@ -194,7 +196,8 @@ pub(super) async fn changes(
                 r#"{{"topic":"{topic}","changes":[],"position":"{position}","reset":{{"position":"{position}","reason":"{}"}}}}"#,
                 reason.as_str()
             );
-            return Ok(finish(&headers, &channel, body, true));
+            let response = finish(&headers, &channel, body, true);
+            return next_ticket(&http, &access, has_ticket, response);
         }
     };
     let frames = poll(&http, &channel, &access, from, limit, wait).await?;
@@ -206,7 +209,26 @@ pub(super) async fn changes(
         r#"{{"topic":"{topic}","changes":[{}],"position":"{position}"}}"#,
         changes.join(",")
     );
-    Ok(finish(&headers, &channel, body, frames.is_empty()))
+    let response = finish(&headers, &channel, body, frames.is_empty());
+    next_ticket(&http, &access, has_ticket, response)
+}
+
+/// The answer to a ticket has the next one in it, as a page polls again and again; such an answer is nobody else's.
+fn next_ticket(
+    http: &Http,
+    access: &Access,
+    has_ticket: bool,
+    response: Response,
+) -> Result<Response, Problem> {
+    let Some(grant) = access.0.as_ref().filter(|_| has_ticket) else {
+        return Ok(response);
+    };
+    let ticket = http.tickets.give(Arc::clone(grant), Instant::now())?;
+    let mut response = uncached(response, Audience::Caller);
+    if let Ok(ticket) = HeaderValue::from_str(&ticket) {
+        response.headers_mut().insert(TICKET_HEADER, ticket);
+    }
+    Ok(response)
 }
 
 /// An answer that says "nothing yet" must not be kept; one with changes may, by everyone who asks the same.
@@ -215,7 +237,7 @@ fn finish(headers: &HeaderMap, channel: &Channel, body: String, passing: bool) -
         let mut response = json(StatusCode::OK, body);
         response.headers_mut().insert(
             axum::http::header::CACHE_CONTROL,
-            axum::http::HeaderValue::from_static("no-store"),
+            HeaderValue::from_static("no-store"),
         );
         response
     } else {
@@ -252,7 +274,14 @@ async fn poll(
             // The sender lives in the channel, which we hold.
             _ = head.wait_for(|head| *head > from || channel.is_retired()) => {}
             () = tokio::time::sleep(wait) => {}
+            () = access.ended(http) => {}
             () = http.shutdown.wait() => {}
+        }
+        if !access.stands(http) {
+            return Err(Problem::new(
+                Code::Unauthorized,
+                "the key or token ended while the answer was waited for",
+            ));
         }
         if !access.may_read(http, channel) {
             return Err(Problem::topic_not_found());
@@ -317,7 +346,7 @@ pub(super) async fn audit(
     let mut response = json(StatusCode::OK, body);
     response.headers_mut().insert(
         axum::http::header::CACHE_CONTROL,
-        axum::http::HeaderValue::from_static("private, no-store"),
+        HeaderValue::from_static("private, no-store"),
     );
     Ok(response.into_response())
 }

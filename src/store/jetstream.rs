@@ -122,7 +122,7 @@ impl JetStreamStore {
         if stop.join().is_err() {
             tracing::error!("stopping the store panicked");
         }
-        self.inner.projection.fold_in();
+        self.inner.projection.close();
     }
 }
 

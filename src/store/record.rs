@@ -46,21 +46,30 @@ pub enum What {
     Import(Box<Rows>),
 }
 
+/// A row of the table of changes.
+pub type ChangeRow = (Offset, i64, i64, Option<EntryId>, Option<Offset>, String);
+/// A row of the table of entries.
+pub type EntryRow = (Offset, EntryId, u64, Offset, bool, bool, bool, String);
+/// A row of the table of held entries.
+pub type HeldRow = (EntryId, u64, i64, bool, bool, String, String);
+/// A row of the audit trail.
+pub type AuditRow = (u64, i64, String, String, Option<EntryId>, Option<Offset>);
+
 /// Rows of one topic, as the embedded store keeps them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Rows {
     /// The topic: revision, ended, private, document, raw.
     pub topic: Option<(u64, bool, bool, String, String)>,
     /// Changes: offset, time in ms, kind, entry, offset of the entry's change before it, JSON (empty: erased).
-    pub changes: Vec<(Offset, i64, i64, Option<EntryId>, Option<Offset>, String)>,
+    pub changes: Vec<ChangeRow>,
     /// Entries: first offset, id, revision, last offset, retracted, key event, pinned, raw.
-    pub entries: Vec<(Offset, EntryId, u64, Offset, bool, bool, bool, String)>,
+    pub entries: Vec<EntryRow>,
     /// Held entries: id, revision, release in ms, key event, pinned, document, raw.
-    pub held: Vec<(EntryId, u64, i64, bool, bool, String, String)>,
+    pub held: Vec<HeldRow>,
     /// Idempotency keys: key, request, answer.
     pub keys: Vec<(String, [u8; 32], String)>,
     /// The audit trail: number, time in ms, actor, action, entry, offset.
-    pub audit: Vec<(u64, i64, String, String, Option<EntryId>, Option<Offset>)>,
+    pub audit: Vec<AuditRow>,
 }
 
 impl Record {
@@ -144,9 +153,7 @@ impl Rows {
     }
 
     fn has(&self, id: &EntryId) -> bool {
-        let change = |change: &(_, _, _, Option<EntryId>, _, String)| {
-            change.3.as_ref() == Some(id) && !change.5.is_empty()
-        };
+        let change = |change: &ChangeRow| change.3.as_ref() == Some(id) && !change.5.is_empty();
         self.changes.iter().any(change)
             || self
                 .entries

@@ -22,6 +22,8 @@ mod retraction;
 mod store_contract;
 mod support;
 mod tls;
+mod tokens;
 mod topic;
+mod transcripts;
 mod transports;
 mod websocket;

@@ -101,7 +101,7 @@ impl Inner {
             Sent::Stored(_) => Ok(()),
             // Another node did it, or something like it: the next look tells.
             Sent::Overtaken => Err(LinkError::JetStream("another node was faster".into())),
-            Sent::NotSent(cause) | Sent::Open(cause) => Err(LinkError::JetStream(cause)),
+            Sent::Refused(cause) | Sent::Open(cause) => Err(LinkError::JetStream(cause)),
         }
     }
 

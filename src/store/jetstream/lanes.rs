@@ -200,7 +200,7 @@ impl Inner {
             let sent = if self.link.is_connected() {
                 self.link.publish(record, payload.clone()).await
             } else {
-                Sent::NotSent("there is no connection to a NATS server".into())
+                Sent::Refused("there is no connection to a NATS server".into())
             };
             let cause = match sent {
                 Sent::Stored(sequence) => {
@@ -215,7 +215,7 @@ impl Inner {
                     return Landing::Landed;
                 }
                 Sent::Overtaken => return self.overtaken(record, open, end).await,
-                Sent::NotSent(cause) => cause,
+                Sent::Refused(cause) => cause,
                 Sent::Open(cause) => open.insert(cause).clone(),
             };
             if self.is_applied(&record.id) {

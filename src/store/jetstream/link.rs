@@ -74,7 +74,7 @@ pub enum Sent {
     /// It was not stored: the subject has another last record than expected.
     Overtaken,
     /// Nobody was there to store it.
-    NotSent(String),
+    Refused(String),
     /// It may be stored or not.
     Open(String),
 }
@@ -267,7 +267,7 @@ impl Link {
     async fn send(&self, subject: String, message: PublishMessage) -> Sent {
         let ack = match self.context.send_publish(subject, message).await {
             Ok(ack) => ack,
-            Err(error) => return Sent::NotSent(error.to_string()),
+            Err(error) => return Sent::Refused(error.to_string()),
         };
         match ack.await {
             Ok(ack) => Sent::Stored(ack.sequence),
@@ -277,7 +277,7 @@ impl Link {
                     PublishErrorKind::WrongLastSequence => Sent::Overtaken,
                     _ if text.contains("wrong last sequence") => Sent::Overtaken,
                     PublishErrorKind::StreamNotFound | PublishErrorKind::MaxPayloadExceeded => {
-                        Sent::NotSent(text)
+                        Sent::Refused(text)
                     }
                     _ => Sent::Open(text),
                 }

@@ -125,7 +125,7 @@ async fn send(link: &Link, record: &Record) -> Result<u64, String> {
         match link.publish(record, payload.clone().into()).await {
             Sent::Stored(sequence) => return Ok(sequence),
             Sent::Overtaken => return Err("somebody else writes to the log".into()),
-            Sent::NotSent(why) | Sent::Open(why) => cause = why,
+            Sent::Refused(why) | Sent::Open(why) => cause = why,
         }
         tokio::time::sleep(std::time::Duration::from_millis(250)).await;
     }

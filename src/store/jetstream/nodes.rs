@@ -389,7 +389,7 @@ impl Peers for Inner {
     }
 
     fn announce(&self, mut readers: Vec<(TopicName, u64)>) {
-        readers.sort_by(|left, right| right.1.cmp(&left.1));
+        readers.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         readers.truncate(TOPICS_MAX);
         *lock(&self.nodes.own_readers) = readers;
     }

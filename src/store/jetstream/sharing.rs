@@ -108,7 +108,7 @@ impl JetStreamStore {
                 }
                 Ok(None)
             }
-            Sent::NotSent(cause) | Sent::Open(cause) => Err(cause),
+            Sent::Refused(cause) | Sent::Open(cause) => Err(cause),
         }
     }
 }

@@ -37,7 +37,7 @@ pub struct Projection {
     folder: PathBuf,
     book: Mutex<Book>,
     reading: Reading,
-    _lock: File,
+    lock: Mutex<Option<File>>,
 }
 
 /// What writes the database.
@@ -74,7 +74,7 @@ impl Projection {
                 topics: HashMap::new(),
             }),
             reading: Reading::new(path),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         })
     }
 
@@ -118,11 +118,17 @@ impl Projection {
         sweep::compact(&self.lock().connection).map_err(|error| read_error(&error))
     }
 
-    /// Folds the write-ahead log in, for a stop in good order.
-    pub fn fold_in(&self) {
+    /// Folds the write-ahead log in, and lets another process have the folder. Nothing may be applied after it.
+    pub fn close(&self) {
         if let Err(error) = sweep::fold_in(&self.lock().connection) {
             tracing::warn!(%error, "the write-ahead log is not folded in yet; the next start does it");
         }
+        drop(
+            self.lock
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {

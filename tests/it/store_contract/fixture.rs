@@ -133,7 +133,7 @@ impl Fixture for JetStreamFixture {
     fn reopen(self) -> Option<Self> {
         self.store.close();
         drop(self.store);
-        let folder = if self.prefix.len() % 2 == 0 {
+        let folder = if self.prefix.len().is_multiple_of(2) {
             self.folder
         } else {
             tempfile::tempdir().expect("a folder")

@@ -23,9 +23,28 @@ pub fn export_rows(
     let Some(row) = rows::topic_row(connection, topic)? else {
         return Ok(None);
     };
-    let document = connection.query_row(
+    let document = document(connection, row.id)?;
+    let mut parts = Parts::default();
+    log_rows(connection, row.id, &mut parts)?;
+    other_rows(connection, row.id, &mut parts)?;
+    let mut parts = parts.0;
+    // With the last part, so that the topic is as it was once all of them are there.
+    match parts.last_mut() {
+        Some(last) => last.topic = Some(document),
+        None => parts.push(Rows {
+            topic: Some(document),
+            ..Rows::default()
+        }),
+    }
+    Ok(Some((row.epoch, parts)))
+}
+
+type Document = (u64, bool, bool, String, String);
+
+fn document(connection: &Connection, id: i64) -> rusqlite::Result<Document> {
+    connection.query_row(
         "SELECT revision, ended, private, doc, raw FROM topic WHERE id = ?1",
-        [row.id],
+        [id],
         |row| {
             Ok((
                 unsql(row.get(0)?),
@@ -35,9 +54,12 @@ pub fn export_rows(
                 row.get(4)?,
             ))
         },
-    )?;
-    let mut parts = Parts::default();
-    let range = [row_key(row.id, 0), row_key(row.id, OFFSET_MAX)];
+    )
+}
+
+/// Changes and entries.
+fn log_rows(connection: &Connection, id: i64, parts: &mut Parts) -> rusqlite::Result<()> {
+    let range = [row_key(id, 0), row_key(id, OFFSET_MAX)];
     each(connection, CHANGES, &range, |row| {
         let json: String = row.get(5)?;
         let room = parts.room(json.len());
@@ -64,8 +86,12 @@ pub fn export_rows(
             raw,
         ));
         Ok(())
-    })?;
-    each(connection, HELD, &[row.id], |row| {
+    })
+}
+
+/// Held entries, idempotency keys and the audit trail.
+fn other_rows(connection: &Connection, id: i64, parts: &mut Parts) -> rusqlite::Result<()> {
+    each(connection, HELD, &[id], |row| {
         let (doc, raw): (String, String) = (row.get(5)?, row.get(6)?);
         parts.room(doc.len() + raw.len()).held.push((
             some(entry_id(row, 0)?)?,
@@ -78,12 +104,13 @@ pub fn export_rows(
         ));
         Ok(())
     })?;
-    each(connection, KEYS, &[row.id], |row| {
+    each(connection, KEYS, &[id], |row| {
         let answer: String = row.get(2)?;
         let room = parts.room(answer.len() + 160);
         room.keys.push((row.get(0)?, row.get(1)?, answer));
         Ok(())
     })?;
+    let range = [row_key(id, 0), row_key(id, OFFSET_MAX)];
     each(connection, AUDIT, &range, |row| {
         parts.room(120).audit.push((
             offset_of(row.get(0)?),
@@ -94,17 +121,7 @@ pub fn export_rows(
             row.get::<_, Option<i64>>(5)?.map(unsql),
         ));
         Ok(())
-    })?;
-    let mut parts = parts.0;
-    // With the last part, so that the topic is as it was once all of them are there.
-    match parts.last_mut() {
-        Some(last) => last.topic = Some(document),
-        None => parts.push(Rows {
-            topic: Some(document),
-            ..Rows::default()
-        }),
-    }
-    Ok(Some((row.epoch, parts)))
+    })
 }
 
 /// Inserts one part of a topic.
@@ -134,6 +151,19 @@ pub(super) fn insert(
             params![id, sql(head)],
         )?;
     }
+    insert_entries(connection, id, part)?;
+    insert_others(connection, id, part)?;
+    if let Some((revision, ended, private, doc, raw)) = &part.topic {
+        connection.execute(
+            "UPDATE topic SET revision = ?2, ended = ?3, private = ?4, doc = ?5, raw = ?6 WHERE id = ?1",
+            params![id, sql(*revision), ended, private, doc, raw],
+        )?;
+    }
+    Ok(())
+}
+
+/// Inserts entries and held entries.
+fn insert_entries(connection: &Connection, id: i64, part: &Rows) -> rusqlite::Result<()> {
     for (first, entry, revision, last, retracted, key_event, pinned, raw) in &part.entries {
         connection
             .prepare_cached(
@@ -155,6 +185,11 @@ pub(super) fn insert(
                 id, entry.as_str(), sql(*revision), released_ms, key_event, pinned, doc, raw
             ])?;
     }
+    Ok(())
+}
+
+/// Inserts idempotency keys and the audit trail.
+fn insert_others(connection: &Connection, id: i64, part: &Rows) -> rusqlite::Result<()> {
     for (key, request, answer) in &part.keys {
         connection
             .prepare_cached(
@@ -176,12 +211,6 @@ pub(super) fn insert(
                 entry.as_ref().map(EntryId::as_str),
                 offset.map(sql)
             ])?;
-    }
-    if let Some((revision, ended, private, doc, raw)) = &part.topic {
-        connection.execute(
-            "UPDATE topic SET revision = ?2, ended = ?3, private = ?4, doc = ?5, raw = ?6 WHERE id = ?1",
-            params![id, sql(*revision), ended, private, doc, raw],
-        )?;
     }
     Ok(())
 }
