@@ -7,6 +7,7 @@ mod admission;
 mod auth;
 mod body;
 mod desk;
+mod desk_page;
 mod entries;
 mod feeds;
 mod fragment;
@@ -107,6 +108,8 @@ pub fn router(http: Arc<Http>) -> Router {
         .route("/t/{topic}/fragment", get(fragment::fragment))
         .route("/oembed", get(oembed::oembed))
         .route("/assets/{name}", get(pages::asset))
+        .route("/desk", get(desk_page::page))
+        .route("/desk/{name}", get(desk_page::asset))
         .route("/v1/ws", get(websocket::upgrade))
         .route("/v1/key", get(desk::key))
         .route("/v1/tickets", post(tickets::give))

@@ -99,7 +99,14 @@ export class Middlebox {
       if (this[kind] === 'hold') return;
       if (this[kind] === 'refuse') return void response.writeHead(403).end('Blocked by policy');
     }
+    this.pass(incoming, response);
+  }
+
+  /** Passes a request on to the broker; `lose` cuts the connection in place of giving the answer back. */
+  pass(incoming: IncomingMessage, response: ServerResponse, reply: 'give' | 'lose' = 'give'): void {
+    const path = incoming.url ?? '/';
     const onward = request(this.broker.url + path, { method: incoming.method, headers: incoming.headers }, (answer) => {
+      if (reply === 'lose') return void answer.resume().on('end', () => response.destroy());
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.pipe(response);
       answer.on('error', () => response.destroy());
