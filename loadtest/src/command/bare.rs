@@ -92,6 +92,7 @@ pub async fn measure(args: &BareArgs, steering: Option<&Steering>) -> Result<Par
         .context("the sender has no port")?;
     let plan = Plan {
         server: ([127, 0, 0, 1], port).into(),
+        nodes: Vec::new(),
         authority: String::new(),
         ca: None,
         wire: Wire::Plain,

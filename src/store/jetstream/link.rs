@@ -28,6 +28,8 @@ use crate::store::Record;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often a quiet connection is tried, so that one that leads nowhere is noticed.
 const PING_EVERY: Duration = Duration::from_secs(2);
+/// A replica that its leader has not heard of for so long is not in touch with it.
+const SILENT: Duration = Duration::from_secs(4);
 /// The window in which the servers themselves recognise a repeated record.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 /// The key of the log's identity in the metadata of its stream.
@@ -86,6 +88,8 @@ pub struct LogNow {
     pub last: u64,
     /// The leader's clock.
     pub at: Option<Timestamp>,
+    /// Whether a majority of the replicas is in touch with it. One that is not may be a leader no more, without knowing.
+    pub is_settled: bool,
 }
 
 /// The connection.
@@ -208,7 +212,22 @@ impl Link {
         struct Answer {
             ts: Option<Timestamp>,
             state: Option<State>,
+            #[serde(default)]
+            cluster: Cluster,
             error: Option<serde_json::Value>,
+        }
+        #[derive(Default, Deserialize)]
+        struct Cluster {
+            #[serde(default)]
+            replicas: Vec<Replica>,
+        }
+        #[derive(Deserialize)]
+        struct Replica {
+            #[serde(default)]
+            offline: bool,
+            /// How long ago it was heard of, in nanoseconds.
+            #[serde(default)]
+            active: u64,
         }
         #[derive(Deserialize)]
         struct State {
@@ -216,10 +235,18 @@ impl Link {
         }
         let subject = format!("STREAM.INFO.{}", self.prefix.to_uppercase());
         let answer: Answer = self.context.request(subject, &()).await.map_err(failed)?;
+        let others = &answer.cluster.replicas;
+        let silent = u64::try_from(SILENT.as_nanos()).unwrap_or(u64::MAX);
+        let in_touch = others
+            .iter()
+            .filter(|replica| !replica.offline && replica.active < silent)
+            .count();
+        let is_settled = (in_touch + 1) * 2 > others.len() + 1;
         match answer.state {
             Some(state) => Ok(LogNow {
                 last: state.last_seq,
                 at: answer.ts,
+                is_settled,
             }),
             None => Err(LinkError::JetStream(answer.error.map_or_else(
                 || "an answer without a state".into(),

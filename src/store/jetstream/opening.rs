@@ -137,7 +137,7 @@ impl Inner {
         let identity = self.link.identity().await?;
         let standing = self.projection.standing()?;
         let is_new = standing.log.is_empty();
-        let fits = is_new || (standing.log == identity && self.is_there(&standing).await?);
+        let fits = is_new || (standing.log == identity && !self.is_lost(&standing).await?);
         if !fits {
             tracing::error!(
                 sequence = standing.sequence,
@@ -151,6 +151,8 @@ impl Inner {
                 topics = lost.len(),
                 "beginning anew with what the log has; topics that lost changes get a new epoch"
             );
+            let copy = self.projection.keep_copy()?;
+            tracing::error!(copy = %copy.display(), "what this node had is kept beside its database");
             self.projection.begin_anew()?;
         }
         self.projection.follow(&identity)?;

@@ -171,6 +171,10 @@ impl Inner {
             }
             tokio::time::sleep(LOOK_PAUSE).await;
         }
+        if !self.link.now().await?.is_settled {
+            let cause = "the leader of the log is out of touch with its replicas";
+            return Err(LinkError::JetStream(cause.into()).into());
+        }
         Err(TailError::Hole(sequence))
     }
 

@@ -13,6 +13,9 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long records may be there without one being applied until another consumer is made.
 const STUCK_AFTER: Duration = Duration::from_secs(5);
 
+/// How often the log is looked at until a record counts as lost.
+const LOOKS: u32 = 5;
+
 /// What was heard of the log last.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Contact {
@@ -65,13 +68,7 @@ impl Inner {
         };
         let applied = *self.applied.borrow();
         if now.last < applied {
-            // Asked again: the answer can be of a leader that doesn't know yet that it is none any more.
-            tokio::time::sleep(ASK_EVERY).await;
-            if let Ok(again) = self.link.now().await
-                && again.last < applied
-            {
-                self.look_again().await;
-            }
+            self.look_again().await;
             return;
         }
         let mut contact = lock(&self.contact);
@@ -108,9 +105,9 @@ impl Inner {
                 return;
             }
         };
-        match self.is_there(&standing).await {
-            Ok(true) | Err(_) => {}
-            Ok(false) => {
+        match self.is_lost(&standing).await {
+            Ok(false) | Err(_) => {}
+            Ok(true) => {
                 self.lost(format!(
                     "record {} at sequence {} was applied here, and the log does not have it",
                     standing.record, standing.sequence
@@ -120,13 +117,30 @@ impl Inner {
         }
     }
 
-    /// Whether the log has the record that a projection stands at.
-    pub(super) async fn is_there(&self, standing: &Standing) -> Result<bool, super::LinkError> {
+    /// Whether the log has lost the record that a projection stands at. Looks several times, and believes only a leader
+    /// that a majority of the replicas is in touch with.
+    ///
+    /// # Errors
+    /// When that can't be known now.
+    pub(super) async fn is_lost(&self, standing: &Standing) -> Result<bool, super::LinkError> {
         if standing.sequence == 0 {
-            return Ok(true);
+            return Ok(false);
         }
-        let record = self.link.record_at(standing.sequence).await?;
-        Ok(record.is_some_and(|record| record.id == standing.record))
+        for look in 0..LOOKS {
+            if look > 0 {
+                tokio::time::sleep(ASK_EVERY).await;
+            }
+            let record = self.link.record_at(standing.sequence).await?;
+            if record.is_some_and(|record| record.id == standing.record) {
+                return Ok(false);
+            }
+            if !self.link.now().await?.is_settled {
+                return Err(super::LinkError::JetStream(
+                    "the leader of the log is out of touch with its replicas".into(),
+                ));
+            }
+        }
+        Ok(true)
     }
 
     /// The log has lost what this node had: nothing more is taken, and the next start begins anew.

@@ -1,6 +1,6 @@
 //! The tables that a projection has beside those of the embedded store: where it stands in the log, and what is lost.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -252,6 +252,29 @@ impl Projection {
                 .collect()
         };
         read(&book.connection).map_err(|error| read_error(&error))
+    }
+
+    /// Copies the database to a file beside it, named after where it stands; one that is there stays.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn keep_copy(&self) -> Result<PathBuf, ReadError> {
+        use std::os::unix::fs::PermissionsExt;
+        let book = self.lock();
+        let medium = |error: std::io::Error| ReadError::Medium(error.to_string());
+        let sequence = standing(&book.connection)
+            .map_err(|error| read_error(&error))?
+            .sequence;
+        let path = self.folder().join(format!("lost-{sequence}.db"));
+        if path.exists() {
+            return Ok(path);
+        }
+        book.connection
+            .execute("VACUUM INTO ?1", [path.to_string_lossy()])
+            .map_err(|error| read_error(&error))?;
+        let owner_alone = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&path, owner_alone).map_err(medium)?;
+        Ok(path)
     }
 
     /// Drops every row but what it notes as lost: the log is read from its beginning after that.
