@@ -85,7 +85,7 @@ pub(super) async fn publish_until(mut caller: Caller, stop: Arc<AtomicBool>) -> 
         let number = caller.recorder.number();
         caller.insist(number).await?;
         mine.push(number);
-        if mine.len() as u64 % AGAIN_EVERY == 0 {
+        if (mine.len() as u64).is_multiple_of(AGAIN_EVERY) {
             // The first of them is older than the window in which the servers know a record again.
             caller.insist(mine[mine.len() / 20]).await?;
         }

@@ -4,21 +4,21 @@
 //! they had in the log, and the last value of what nodes share. All reads here go to a leader: a lagging replica must not
 //! make a record look lost.
 
+mod opening;
+
 use std::time::Duration;
 
+use async_nats::Client;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
-use async_nats::jetstream::stream::{
-    Config, DiscardPolicy, LastRawMessageErrorKind, RawMessageErrorKind, RetentionPolicy,
-    StorageType, Stream,
-};
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageErrorKind, Stream};
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, ConnectOptions};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use self::opening::{make_stream, open, stream_config};
 use super::NatsOptions;
 use super::version::{Version, VersionError};
 use crate::model::TopicName;
@@ -26,16 +26,10 @@ use crate::store::Record;
 
 /// How long one question may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
-/// How often a quiet connection is tried, so that one that leads nowhere is noticed.
-const PING_EVERY: Duration = Duration::from_secs(2);
 /// A replica that its leader has not heard of for so long is not in touch with it.
 const SILENT: Duration = Duration::from_secs(4);
-/// The window in which the servers themselves recognise a repeated record.
-const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 /// The key of the log's identity in the metadata of its stream.
 const LOG_KEY: &str = "tenbells_log";
-/// From this many servers on the streams have that many replicas.
-const REPLICAS: usize = 3;
 /// What a message may have beside the record: headers, and room for what differs between clients.
 const HEADERS_BYTES: usize = 8 << 10;
 
@@ -430,90 +424,6 @@ async fn delete(stream: &Stream<()>, sequence: u64) -> Result<(), LinkError> {
         Err(error) if error_text(&error).contains("no message found") => Ok(()),
         Err(error) if error_text(&error).contains("not found") => Ok(()),
         Err(error) => Err(failed(error)),
-    }
-}
-
-async fn open(options: &NatsOptions, end: Instant) -> Result<Client, LinkError> {
-    let unusable = |cause: String| LinkError::Connect {
-        servers: options.servers.join(", "),
-        cause,
-    };
-    let mut connect = ConnectOptions::new()
-        .name(format!("tenbells {}", options.node))
-        .connection_timeout(REQUEST_TIMEOUT)
-        .request_timeout(Some(REQUEST_TIMEOUT))
-        .ping_interval(PING_EVERY)
-        .reconnect_delay_callback(|attempts| {
-            let ms = 100_u64.saturating_mul(u64::try_from(attempts).unwrap_or(u64::MAX));
-            Duration::from_millis(ms.min(1_000))
-        })
-        .event_callback(|event| async move {
-            tracing::info!(%event, "NATS");
-        });
-    if let Some(file) = &options.credentials {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| unusable(format!("{}: {error}", file.display())))?;
-        connect = connect
-            .credentials(&text)
-            .map_err(|error| unusable(format!("{}: {error}", file.display())))?;
-    }
-    if let Some(file) = &options.ca {
-        connect = connect
-            .add_root_certificates(file.clone())
-            .require_tls(true);
-    }
-    loop {
-        match tokio::time::timeout_at(end, connect.clone().connect(&options.servers)).await {
-            Ok(Ok(client)) => return Ok(client),
-            Ok(Err(error)) if Instant::now() + Duration::from_millis(300) > end => {
-                return Err(unusable(error_text(&error)));
-            }
-            Ok(Err(_)) => tokio::time::sleep(Duration::from_millis(250)).await,
-            Err(_) => return Err(unusable("no answer in time".into())),
-        }
-    }
-}
-
-fn stream_config(name: &str, subjects: Vec<String>, options: &NatsOptions) -> Config {
-    let by_servers = if options.servers.len() >= REPLICAS {
-        REPLICAS
-    } else {
-        1
-    };
-    Config {
-        name: name.to_owned(),
-        subjects,
-        retention: RetentionPolicy::Limits,
-        discard: DiscardPolicy::New,
-        storage: StorageType::File,
-        num_replicas: options.replicas.unwrap_or(by_servers),
-        duplicate_window: DUPLICATE_WINDOW,
-        max_messages: -1,
-        max_bytes: -1,
-        max_messages_per_subject: -1,
-        deny_purge: true,
-        metadata: [(LOG_KEY.to_owned(), ulid::Ulid::generate().to_string())].into(),
-        ..Config::default()
-    }
-}
-
-/// Makes a stream, unless it is there. Servers that have just started may need a while.
-async fn make_stream(context: &Context, config: Config, end: Instant) -> Result<(), LinkError> {
-    loop {
-        let error = match context.get_stream(&config.name).await {
-            Ok(_) => return Ok(()),
-            Err(_) => match context.create_stream(config.clone()).await {
-                Ok(_) => return Ok(()),
-                Err(error) => error_text(&error),
-            },
-        };
-        if Instant::now() >= end {
-            return Err(LinkError::JetStream(format!(
-                "the stream {} can't be opened or made: {error}",
-                config.name
-            )));
-        }
-        tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
 
