@@ -227,7 +227,7 @@ impl Field {
             loop {
                 let call = self
                     .http
-                    .put(format!("{base}/v1/topics/t"))
+                    .put(format!("{base}/v1/topics/keys"))
                     .bearer_auth(&self.key);
                 let answer = call
                     .json(&serde_json::json!({"title": "Nemesis"}))
