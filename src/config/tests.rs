@@ -1,6 +1,7 @@
 //! Layers, refusals, and the example file. The environment is an argument, so none of this depends on the process.
 
 mod example;
+mod nats;
 mod refusals;
 
 use std::ffi::OsString;
