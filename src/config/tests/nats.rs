@@ -5,11 +5,11 @@ use super::*;
 #[test]
 fn a_shared_log_is_named_by_its_servers() {
     let text = "engine = 'nats'\nlisten = '127.0.0.1:7777'\n[nats]\nservers = ['nats://a:4222', 'tls://b:4222']";
-    let nats = load(text).expect("loads").config().nats.expect("a log");
+    let nats = load(text).expect("loads").nats.expect("a log");
     assert_eq!(nats.servers, ["nats://a:4222", "tls://b:4222"]);
     assert_eq!((nats.prefix.as_str(), nats.replicas), ("tenbells", None));
     assert!(nats.node.ends_with("-7777"), "{}", nats.node);
-    assert_eq!(load("").expect("loads").config().nats, None);
+    assert_eq!(load("").expect("loads").nats, None);
 }
 
 #[test]
