@@ -27,6 +27,7 @@ use crate::http::{
     Admission, AdmissionLimit, Http, HttpOptions, Listener, ListenerOptions, admin_router, router,
 };
 use crate::keys::{KeyError, KeyRing, Keys};
+use crate::limits::{Limits, Proxies};
 use crate::metrics::Metrics;
 use crate::pages::{TemplateError, Templates};
 use crate::shutdown::Shutdown;
@@ -114,22 +115,22 @@ impl App {
         let broker = engine.broker(clock.clone(), broker_options(&config));
         let gate = Gate::new(Arc::clone(&keys) as _, Arc::clone(&tokens));
         let as_keys: Arc<dyn Keys> = Arc::new(gate);
+        let limits = Arc::new(limits(&config));
         let fanout = FanOut::start(
             fanout_options(&config),
             Arc::clone(&broker),
             Arc::clone(&as_keys),
+            Arc::clone(&limits),
             tokio::runtime::Handle::current(),
         )
         .map_err(AppError::FanOut)?;
         let fanout = Arc::new(fanout);
         broker.set_outlets(fanout.outlets());
-        let admission = Arc::new(Admission::new(AdmissionLimit {
-            connections_max: config.http.connections_max,
-            publishers_reserved: config.http.reserved_for_publishers,
-        }));
+        let admission = Arc::new(admission(&config));
         let metrics = Arc::new(Metrics::new());
         metrics.observe(readings::all(&broker, &fanout, &admission));
         metrics.observe(readings::cluster(&broker));
+        metrics.observe(readings::limits(&limits));
         if let Some(tls) = &tls {
             metrics.observe(readings::tls(tls));
         }
@@ -142,6 +143,7 @@ impl App {
             shutdown: shutdown.clone(),
             options: http_options(&config, templates),
             admission,
+            limits: Arc::clone(&limits),
         });
         let public = listen(config.listen).await?;
         let admin = listen(config.admin_listen).await?;
@@ -149,6 +151,7 @@ impl App {
             tokio::spawn(Arc::clone(&broker).run()),
             tokio::spawn(keys.run()),
             tokio::spawn(tokens.run()),
+            tokio::spawn(limits.run()),
         ];
         tasks.extend(engine.share_keys(&config.data_dir));
         tasks.extend(
@@ -282,6 +285,24 @@ async fn store_failure(store: &Arc<dyn Store>) -> String {
         }
         tokio::time::sleep(STORE_CHECK).await;
     }
+}
+
+fn admission(config: &Config) -> Admission {
+    Admission::new(AdmissionLimit {
+        connections_max: config.http.connections_max,
+        publishers_reserved: config.http.reserved_for_publishers,
+    })
+}
+
+fn limits(config: &Config) -> Limits {
+    let proxies = Proxies::new(config.http.trusted_proxies.clone());
+    let by_address = !config.behind_proxy || !config.http.trusted_proxies.is_empty();
+    if !by_address {
+        tracing::warn!(
+            "behind a proxy that is not named: no address is counted; http.trusted_proxies tells whom it speaks for"
+        );
+    }
+    Limits::new(&config.limits, proxies, by_address)
 }
 
 fn store_options(config: &Config) -> StoreOptions {

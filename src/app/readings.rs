@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::broker::Broker;
 use crate::fanout::{Counters, FanOut};
 use crate::http::Admission;
+use crate::limits::Limits;
 use crate::metrics::Reading;
 use crate::store::ClusterState;
 use crate::tls::Tls;
@@ -111,6 +112,16 @@ pub(super) fn cluster(broker: &Arc<Broker>) -> Vec<Metric> {
             stated(|state| state.erasures),
         ),
     ]
+}
+
+/// Those of rate limits.
+pub(super) fn limits(limits: &Arc<Limits>) -> Vec<Metric> {
+    let limits = Arc::clone(limits);
+    vec![counter(
+        "rate_limited",
+        "Requests and replays refused by a rate limit",
+        move || limits.refused(),
+    )]
 }
 
 /// Those of TLS.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::limits::{LimitsForm, networks};
 use super::tokens::TokensForm;
 use super::{
     Config, HttpConfig, LogConfig, Machine, NatsConfig, PagesConfig, RingConfig, TlsConfig,
@@ -48,6 +49,7 @@ pub(super) struct Form {
     pub pages: PagesForm,
     pub ring: RingForm,
     pub websocket: WsForm,
+    pub limits: LimitsForm,
     pub tokens: TokensForm,
     pub log: LogForm,
 }
@@ -105,6 +107,7 @@ pub(super) struct HttpForm {
     pub wait_max_ms: i64,
     pub sse_heartbeat_ms: i64,
     pub sse_retry_ms: i64,
+    pub trusted_proxies: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,6 +173,7 @@ impl Default for Form {
             pages: PagesForm::default(),
             ring: RingForm::default(),
             websocket: WsForm::default(),
+            limits: LimitsForm::default(),
             tokens: TokensForm::default(),
             log: LogForm::default(),
         }
@@ -216,6 +220,7 @@ impl Default for HttpForm {
             wait_max_ms: 60_000,
             sse_heartbeat_ms: 15_000,
             sse_retry_ms: 2_000,
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -317,6 +322,7 @@ impl Form {
                 stall_max: duration(self.websocket.stall_max_ms),
                 deflate: self.websocket.deflate,
             },
+            limits: self.limits.config(),
             tokens: self.tokens.config(),
             log: LogConfig {
                 format: self.log.format,
@@ -369,6 +375,7 @@ impl HttpForm {
             wait_max: duration(self.wait_max_ms),
             sse_heartbeat: duration(self.sse_heartbeat_ms),
             sse_retry: duration(self.sse_retry_ms),
+            trusted_proxies: networks(&self.trusted_proxies),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! hyper has no WebSocket over HTTP/2.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub struct ListenerOptions {
 pub(super) struct Peer {
     /// Keeps the connection counted; a WebSocket takes it along.
     pub admitted: Arc<Admitted>,
+    /// Who is at the other end of it.
+    pub address: IpAddr,
 }
 
 /// A bound socket with what it serves.
@@ -98,7 +101,7 @@ impl Listener {
     pub async fn run(self, shutdown: Shutdown) {
         let mut connections = JoinSet::new();
         loop {
-            let (stream, _) = tokio::select! {
+            let (stream, address) = tokio::select! {
                 () = shutdown.wait() => break,
                 accepted = self.listener.accept() => match accepted {
                     Ok(accepted) => accepted,
@@ -120,6 +123,7 @@ impl Listener {
             };
             let peer = Peer {
                 admitted: Arc::new(admitted),
+                address: address.ip(),
             };
             connections.spawn(serve(
                 stream,

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::{Path, RawQuery, State as Extract};
+use axum::extract::{Extension, Path, RawQuery, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::auth::{Access, entry_id, topic_name};
+use super::guard::Client;
 use super::problem::Problem;
 use super::response::{
     Audience, TICKET_HEADER, cached, etag_of, etag_of_bytes, json, uncached, with_fields, with_head,
@@ -176,6 +177,7 @@ pub(super) async fn entry(
 /// `GET /v1/topics/{topic}/changes`: a catch-up page; with `wait`, a long poll.
 pub(super) async fn changes(
     Extract(http): State,
+    client: Option<Extension<Client>>,
     Path(topic): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -200,6 +202,9 @@ pub(super) async fn changes(
             return next_ticket(&http, &access, has_ticket, response);
         }
     };
+    let behind = channel.head().saturating_sub(from);
+    let client = client.map(|Extension(client)| client);
+    http.count_replay(client, behind, behind.min(limit as u64))?;
     let frames = poll(&http, &channel, &access, from, limit, wait).await?;
     let changes: Vec<&str> = frames.iter().map(|frame| frame.json().as_ref()).collect();
     let position = channel

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State as Extract};
+use axum::extract::{Extension, Path, RawQuery, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::auth::{Access, topic_name};
+use super::guard::Client;
 use super::problem::Problem;
 use super::read::{Query, resume_from};
 use super::{Admitted, Http, State};
@@ -48,6 +49,7 @@ struct Reader {
 /// Opens the stream.
 pub(super) async fn stream(
     Extract(http): State,
+    client: Option<Extension<Client>>,
     Path(topic): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -68,6 +70,10 @@ pub(super) async fn stream(
         .reader()
         .ok_or_else(|| Problem::unavailable("as many readers as may be are here"))?;
     let start = http.broker.start(&channel, &after).await?;
+    if let Start::From(cursor) = &start {
+        let behind = channel.head().saturating_sub(*cursor);
+        http.count_replay(client.map(|Extension(client)| client), behind, behind)?;
+    }
     let reader = Reader::new(http, channel, access, start, admitted);
     let mut response = Response::new(Body::from_stream(stream::unfold(
         reader,

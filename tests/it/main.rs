@@ -13,6 +13,7 @@ mod embargo;
 mod embed;
 mod errors;
 mod idempotency;
+mod limits;
 mod operating;
 mod positions;
 mod publish;
