@@ -38,9 +38,9 @@ use self::sharing::Versions;
 use self::watching::Contact;
 use super::sqlite::{Projection, backup_folder};
 use super::{
-    Append, AuditRecord, Committed, EntryPage, EntryQuery, HeldEntry, KeepName, Peers, ReadError,
-    ReadLimit, Receipt, Refused, Remembered, Store, StoreOptions, StoredChange, StoredEntry,
-    StoredTopic,
+    Append, AuditRecord, Committed, EntryPage, EntryQuery, HeldEntry, KeepName, NumberedPage,
+    Peers, PickNumbers, ReadError, ReadLimit, Receipt, Refused, Remembered, Store, StoreOptions,
+    StoredChange, StoredEntry, StoredTopic,
 };
 use crate::clock::Clock;
 use crate::model::{EntryId, Offset, TopicName};
@@ -222,6 +222,18 @@ impl Store for JetStreamStore {
         query: &EntryQuery,
     ) -> Result<Option<EntryPage>, ReadError> {
         self.inner.projection.reading().entries(topic, query)
+    }
+
+    fn numbered(
+        &self,
+        topic: &TopicName,
+        around: Option<&EntryId>,
+        pick: &PickNumbers<'_>,
+    ) -> Result<Option<NumberedPage>, ReadError> {
+        self.inner
+            .projection
+            .reading()
+            .numbered(topic, around, pick)
     }
 
     fn held(&self, topic: Option<&TopicName>, limit: usize) -> Result<Vec<HeldEntry>, ReadError> {

@@ -33,9 +33,9 @@ pub use schema::{OpenError, SCHEMA_VERSION};
 
 use self::writer::{Command, Writer};
 use super::{
-    Append, AuditRecord, Committed, EntryPage, EntryQuery, HeldEntry, KeepName, ReadError,
-    ReadLimit, Receipt, Refused, Remembered, Store, StoreOptions, StoredChange, StoredEntry,
-    StoredTopic,
+    Append, AuditRecord, Committed, EntryPage, EntryQuery, HeldEntry, KeepName, NumberedPage,
+    PickNumbers, ReadError, ReadLimit, Receipt, Refused, Remembered, Store, StoreOptions,
+    StoredChange, StoredEntry, StoredTopic,
 };
 use crate::clock::Clock;
 use crate::model::{EntryId, Offset, TopicName};
@@ -166,6 +166,15 @@ impl Store for SqliteStore {
         query: &EntryQuery,
     ) -> Result<Option<EntryPage>, ReadError> {
         self.reading.entries(topic, query)
+    }
+
+    fn numbered(
+        &self,
+        topic: &TopicName,
+        around: Option<&EntryId>,
+        pick: &PickNumbers<'_>,
+    ) -> Result<Option<NumberedPage>, ReadError> {
+        self.reading.numbered(topic, around, pick)
     }
 
     fn held(&self, topic: Option<&TopicName>, limit: usize) -> Result<Vec<HeldEntry>, ReadError> {

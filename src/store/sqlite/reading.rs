@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::reads::{self, ReaderPool};
 use crate::model::{EntryId, Offset, TopicName};
 use crate::store::{
-    AuditRecord, EntryPage, EntryQuery, HeldEntry, KeepName, ReadError, ReadLimit, Remembered,
-    StoredChange, StoredEntry, StoredTopic,
+    AuditRecord, EntryPage, EntryQuery, HeldEntry, KeepName, NumberedPage, PickNumbers, ReadError,
+    ReadLimit, Remembered, StoredChange, StoredEntry, StoredTopic,
 };
 
 /// Reads of one database.
@@ -95,6 +95,20 @@ impl Reading {
     ) -> Result<Option<EntryPage>, ReadError> {
         self.0
             .with(|connection| reads::entries(connection, topic, query))
+    }
+
+    /// Entries by their numbers: see [`crate::store::Store::numbered`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn numbered(
+        &self,
+        topic: &TopicName,
+        around: Option<&EntryId>,
+        pick: &PickNumbers<'_>,
+    ) -> Result<Option<NumberedPage>, ReadError> {
+        self.0
+            .with(|connection| reads::numbered(connection, topic, around, pick))
     }
 
     /// Held entries: see [`crate::store::Store::held`].
