@@ -269,11 +269,6 @@ impl Caller {
         }
     }
 
-    /// Reads everything, from the beginning to this value.
-    pub(super) async fn from_start(&self, reader: &str, last: &str) -> Result<()> {
-        self.finish(reader, last).await
-    }
-
     fn has_read(&self, reader: &str, last: &str) -> bool {
         self.recorder.lock().events.iter().rev().any(|event| {
             matches!(&event.what, What::Read(read) if read.reader == reader && read.value == last)
