@@ -15,9 +15,9 @@ use crate::store::jetstream::{
 pub const EXAMPLES: &str = "\
 Examples:
   From a single node to a cluster; the node is stopped, its folder stays as it is:
-    tenbells migrate to-cluster --data-dir /var/lib/tenbells --nats nats://a:4222,nats://b:4222,nats://c:4222
+    tenbells migrate to-cluster --data-dir /var/lib/tenbells --config /etc/tenbells.toml
   Back to a single node; all nodes are stopped, and the folder is one that was up to date:
-    tenbells migrate to-single /var/lib/tenbells-single --data-dir /var/lib/tenbells --nats nats://a:4222
+    tenbells migrate to-single /srv/single --data-dir /var/lib/tenbells --nats nats://a:4222
 
 Epochs and offsets stay as they are: readers resume as if nothing had happened. docs/cluster.md has the whole of it.";
 

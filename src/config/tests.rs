@@ -102,6 +102,8 @@ fn every_setting_has_a_variable_that_sets_it() {
         ("tls.certificate" | "tls.key", _) => "file.pem".to_owned(),
         (_, bounds::Kind::Integer { min, .. }) => (min + 5).to_string(),
         (_, bounds::Kind::Switch) => "true".to_owned(),
+        ("engine", _) => "nats".to_owned(),
+        ("nats.servers", _) => "nats://a:4222, nats://b:4222".to_owned(),
         (_, bounds::Kind::Text) => "elsewhere".to_owned(),
         ("limits.exempt" | "http.trusted_proxies", _) => "10.0.0.0/8, 2001:db8::1".to_owned(),
         (_, bounds::Kind::List) => "https://a.example, https://b.example".to_owned(),
@@ -122,6 +124,8 @@ fn every_setting_has_a_variable_that_sets_it() {
         let mut variables = vec![(setting.variable(), text(setting))];
         let other = match setting.key {
             "http.batch_bytes_max" => Some(("TENBELLS_HTTP_BODY_BYTES_MAX", "1024")),
+            "engine" => Some(("TENBELLS_NATS_SERVERS", "nats://a:4222")),
+            "nats.servers" => Some(("TENBELLS_ENGINE", "nats")),
             "tls.certificate" => Some(("TENBELLS_TLS_KEY", "key.pem")),
             "tls.key" => Some(("TENBELLS_TLS_CERTIFICATE", "chain.pem")),
             _ => None,
