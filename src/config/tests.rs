@@ -99,6 +99,7 @@ fn every_setting_has_a_variable_that_sets_it() {
         ("log.level", _) => "debug".to_owned(),
         ("topics.auto_create" | "websocket.deflate", _) => "false".to_owned(),
         ("http.connections_max", _) => "500".to_owned(),
+        ("nats.replicas", _) => "3".to_owned(),
         ("tls.certificate" | "tls.key", _) => "file.pem".to_owned(),
         (_, bounds::Kind::Integer { min, .. }) => (min + 5).to_string(),
         (_, bounds::Kind::Switch) => "true".to_owned(),
