@@ -4,7 +4,9 @@
 //! Stopping goes from the outside in: no new connection, readers told when to come back, open requests finished, the
 //! store closed last. A store that fails stops the server: it must not look alive while it keeps nothing.
 
+mod engine;
 mod readings;
+mod shared_keys;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,6 +15,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use self::engine::Engine;
+pub(crate) use self::engine::nats_options;
 
 use crate::broker::{Broker, BrokerOptions, RingLimit};
 use crate::clock::{Clock, SystemClock};
@@ -28,7 +33,8 @@ use crate::metrics::Metrics;
 use crate::pages::{TemplateError, Templates};
 use crate::pressure::{Pressure, Step};
 use crate::shutdown::Shutdown;
-use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::store::jetstream::JetStreamError;
+use crate::store::sqlite::OpenError;
 use crate::store::{Store, StoreOptions};
 use crate::tls::{Tls, TlsError};
 use crate::tokens::{Gate, Tickets, Tokens, TokensError};
@@ -47,7 +53,7 @@ const ADMIN_CONNECTIONS_MAX: usize = 64;
 pub struct App {
     config: Config,
     shutdown: Shutdown,
-    store: Arc<SqliteStore>,
+    engine: Engine,
     broker: Arc<Broker>,
     fanout: Arc<FanOut>,
     http: Arc<Http>,
@@ -63,6 +69,9 @@ pub enum AppError {
     /// The data folder.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The log that it shares.
+    #[error(transparent)]
+    JetStream(#[from] JetStreamError),
     /// The keys in it.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -101,10 +110,9 @@ impl App {
         let tls = tls(&config, clock.now())?;
         let tokens = Tokens::open(&config.tokens, clock.clone())?;
         let templates = Arc::new(Templates::open(config.pages.templates.as_deref())?);
-        let store = SqliteStore::open(&config.data_dir, store_options(&config), clock.clone())?;
+        let engine = Engine::open(&config, clock.clone()).await?;
         let keys = KeyRing::open(&config.data_dir)?;
-        let as_store: Arc<dyn Store> = Arc::clone(&store) as _;
-        let broker = Broker::new(as_store, clock.clone(), broker_options(&config));
+        let broker = engine.broker(clock.clone(), broker_options(&config));
         let gate = Gate::new(Arc::clone(&keys) as _, Arc::clone(&tokens));
         let as_keys: Arc<dyn Keys> = Arc::new(gate);
         let limits = Arc::new(limits(&config));
@@ -120,12 +128,12 @@ impl App {
         .map_err(AppError::FanOut)?;
         broker.set_outlets(fanout.outlets());
         let admission = Arc::new(admission(&config));
-        let metrics = observed(
+        let parts = [
             readings::all(&broker, &fanout, &admission),
-            &limits,
-            &pressure,
-            tls.as_ref(),
-        );
+            readings::cluster(&broker),
+            readings::limits(&limits, &pressure),
+        ];
+        let metrics = observed(parts, tls.as_ref());
         let http = Arc::new(Http {
             broker: Arc::clone(&broker),
             fanout: Arc::clone(&fanout),
@@ -147,6 +155,7 @@ impl App {
             tokio::spawn(limits.run()),
             tokio::spawn(give_way(&http)),
         ];
+        tasks.extend(engine.share_keys(&config.data_dir));
         tasks.extend(
             tls.iter()
                 .map(|tls| tokio::spawn(Arc::clone(tls).watch(clock.clone()))),
@@ -154,7 +163,7 @@ impl App {
         Ok(Self {
             config,
             shutdown,
-            store,
+            engine,
             broker,
             fanout,
             http,
@@ -200,6 +209,7 @@ impl App {
     /// # Errors
     /// [`AppError::StoreFailed`] when the store gave up.
     pub async fn run(self) -> Result<(), AppError> {
+        let store = self.engine.store();
         let options = listener_options(&self.config);
         let admin_admission = Arc::new(Admission::new(AdmissionLimit {
             connections_max: ADMIN_CONNECTIONS_MAX,
@@ -233,7 +243,7 @@ impl App {
         });
         let failed = tokio::select! {
             () = self.shutdown.wait() => None,
-            reason = store_failure(&self.store) => Some(reason),
+            reason = store_failure(&store) => Some(reason),
         };
         self.shutdown.trigger();
         self.fanout.drain(self.config.drain).await;
@@ -242,12 +252,12 @@ impl App {
             let _ = task.await;
         }
         self.fanout.stop();
-        let store = Arc::clone(&self.store);
+        let engine = self.engine.clone();
         for task in self.tasks {
             task.abort();
             let _ = task.await;
         }
-        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        let _ = tokio::task::spawn_blocking(move || engine.close()).await;
         closed.trigger();
         let _ = admin.await;
         match failed {
@@ -276,7 +286,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
         .map_err(|source| AppError::Listen { address, source })
 }
 
-async fn store_failure(store: &Arc<SqliteStore>) -> String {
+async fn store_failure(store: &Arc<dyn Store>) -> String {
     loop {
         if let Some(reason) = store.failed() {
             return reason;
@@ -323,15 +333,11 @@ fn tls(config: &Config, now: Timestamp) -> Result<Option<Arc<Tls>>, TlsError> {
 }
 
 /// Metrics with what the parts count for themselves.
-fn observed(
-    parts: Vec<readings::Metric>,
-    limits: &Arc<Limits>,
-    pressure: &Arc<Pressure>,
-    tls: Option<&Arc<Tls>>,
-) -> Arc<Metrics> {
+fn observed(parts: [Vec<readings::Metric>; 3], tls: Option<&Arc<Tls>>) -> Arc<Metrics> {
     let metrics = Metrics::new();
-    metrics.observe(parts);
-    metrics.observe(readings::limits(limits, pressure));
+    for part in parts {
+        metrics.observe(part);
+    }
     if let Some(tls) = tls {
         metrics.observe(readings::tls(tls));
     }

@@ -151,8 +151,9 @@ impl Reader {
             return None;
         }
         loop {
-            let may_go_on =
-                self.access.stands(&self.http) && self.access.may_read(&self.http, &self.channel);
+            let may_go_on = !self.channel.is_retired()
+                && self.access.stands(&self.http)
+                && self.access.may_read(&self.http, &self.channel);
             if !may_go_on {
                 return None;
             }
@@ -180,7 +181,7 @@ impl Reader {
                     if self.http.pressure.step() == Step::Close && gives_way() {
                         return self.leave();
                     }
-                    let readers = self.channel.readers();
+                    let readers = self.channel.audience();
                     if readers != self.readers_told {
                         self.readers_told = readers;
                         return Some(sse_presence(self.channel.name(), readers));
