@@ -1,5 +1,7 @@
 //! The command line of the proof. Exit codes: 0 all is well, 1 a promise was broken, 2 it could not be told.
 
+mod simulate;
+
 use std::fs::File;
 use std::io::{BufReader, Write, stdout};
 use std::path::PathBuf;
@@ -32,6 +34,8 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         grace: u64,
     },
+    /// Runs the seeded simulation, and judges each history
+    Simulate(simulate::Args),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
 /// Whether all is well.
 fn run(command: Command) -> anyhow::Result<bool> {
     match command {
+        Command::Simulate(args) => simulate::run(&args),
         Command::Check { file, calm, grace } => {
             let open = File::open(&file).with_context(|| file.display().to_string())?;
             let events = history::read(BufReader::new(open))?;

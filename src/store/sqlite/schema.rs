@@ -181,7 +181,16 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "cache_size", -65_536)?;
     connection.set_prepared_statement_cache_capacity(64);
     migrate(&mut connection, path)?;
+    fold_in_old_log(&connection)?;
     Ok(connection)
+}
+
+/// Brings what the last process left in the write-ahead log onto the medium before anybody is served.
+///
+/// A commit that was written, but not synced when its process was killed, is found here and would be given to readers.
+/// A loss of power could still undo it, and its offsets would then come to name other changes.
+fn fold_in_old_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
 /// Opens the database for reading.
@@ -280,6 +289,28 @@ mod tests {
         writer
             .execute_batch("INSERT INTO unswept (id) VALUES (1)")
             .expect("written");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_in_its_log_is_synced_before_anybody_is_served() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("x.db");
+        let left = folder.path().join("left");
+        std::fs::create_dir(&left).expect("a folder");
+        let writer = open_writer(&path).expect("first open");
+        write_something(&writer);
+        // As a process that is killed leaves it: the log beside the database, not folded in.
+        for name in ["x.db", "x.db-wal"] {
+            std::fs::copy(folder.path().join(name), left.join(name)).expect("copied");
+        }
+        let log = left.join("x.db-wal");
+        assert!(std::fs::metadata(&log).expect("the log").len() > 0);
+        let again = open_writer(&left.join("x.db")).expect("second open");
+        assert_eq!(std::fs::metadata(&log).expect("the log").len(), 0);
+        let rows: i64 = again
+            .query_row("SELECT count(*) FROM unswept", [], |row| row.get(0))
+            .expect("counted");
+        assert_eq!(rows, 1, "what was in the log is in the database");
     }
 
     #[test]
