@@ -23,10 +23,12 @@ use crate::http::{
 };
 use crate::keys::{KeyError, KeyRing, Keys};
 use crate::metrics::Metrics;
+use crate::pages::{TemplateError, Templates};
 use crate::shutdown::Shutdown;
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Store, StoreOptions};
 use crate::tls::{Tls, TlsError};
+use crate::tokens::{Gate, Tickets, Tokens, TokensError};
 
 /// How often the store is asked whether it still works.
 const STORE_CHECK: Duration = Duration::from_millis(250);
@@ -62,6 +64,12 @@ pub enum AppError {
     /// The certificate and its key.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The keys of those who issue tokens.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
+    /// A newsroom's own templates.
+    #[error(transparent)]
+    Templates(#[from] TemplateError),
     /// An address that can't be listened on.
     #[error("{address} can't be listened on: {source}")]
     Listen {
@@ -90,11 +98,14 @@ impl App {
             .as_ref()
             .map(|files| Tls::open(files, clock.now()))
             .transpose()?;
+        let tokens = Tokens::open(&config.tokens, clock.clone())?;
+        let templates = Arc::new(Templates::open(config.pages.templates.as_deref())?);
         let store = SqliteStore::open(&config.data_dir, store_options(&config), clock.clone())?;
         let keys = KeyRing::open(&config.data_dir)?;
         let as_store: Arc<dyn Store> = Arc::clone(&store) as _;
         let broker = Broker::new(as_store, clock.clone(), broker_options(&config));
-        let as_keys: Arc<dyn Keys> = Arc::clone(&keys) as _;
+        let gate = Gate::new(Arc::clone(&keys) as _, Arc::clone(&tokens));
+        let as_keys: Arc<dyn Keys> = Arc::new(gate);
         let fanout = FanOut::start(
             fanout_options(&config),
             Arc::clone(&broker),
@@ -113,20 +124,22 @@ impl App {
         if let Some(tls) = &tls {
             metrics.observe(readings::tls(tls));
         }
-        let http = Http::new(
-            Arc::clone(&broker),
-            Arc::clone(&fanout),
-            as_keys,
+        let http = Arc::new(Http {
+            broker: Arc::clone(&broker),
+            fanout: Arc::clone(&fanout),
+            keys: as_keys,
+            tickets: Tickets::new(config.tokens.tickets_max),
             metrics,
-            shutdown.clone(),
-            http_options(&config),
+            shutdown: shutdown.clone(),
+            options: http_options(&config, templates),
             admission,
-        );
+        });
         let public = listen(config.listen).await?;
         let admin = listen(config.admin_listen).await?;
         let mut tasks = vec![
             tokio::spawn(Arc::clone(&broker).run()),
             tokio::spawn(keys.run()),
+            tokio::spawn(tokens.run()),
         ];
         tasks.extend(
             tls.iter()
@@ -159,6 +172,11 @@ impl App {
     /// TLS of the public listener, where it has any.
     pub fn tls(&self) -> Option<&Arc<Tls>> {
         self.tls.as_ref()
+    }
+
+    /// What pages are rendered by.
+    pub fn templates(&self) -> &Arc<Templates> {
+        &self.http.options.templates
     }
 
     /// The broker, for what runs beside the listeners.
@@ -287,7 +305,7 @@ fn fanout_options(config: &Config) -> FanOutOptions {
     }
 }
 
-fn http_options(config: &Config) -> HttpOptions {
+fn http_options(config: &Config, templates: Arc<Templates>) -> HttpOptions {
     HttpOptions {
         body_bytes_max: config.http.body_bytes_max,
         batch_bytes_max: config.http.batch_bytes_max,
@@ -299,6 +317,7 @@ fn http_options(config: &Config) -> HttpOptions {
         origins: config.origins.clone(),
         auto_create: config.topics.auto_create,
         public_url: config.public_url.clone().unwrap_or_default(),
+        templates,
         hsts: config
             .tls
             .as_ref()

@@ -12,6 +12,7 @@ mod machine;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -50,12 +51,63 @@ pub struct Config {
     pub http: HttpConfig,
     /// Topics.
     pub topics: TopicsConfig,
+    /// Pages.
+    pub pages: PagesConfig,
     /// What is kept in memory for readers that are behind.
     pub ring: RingConfig,
     /// WebSockets.
     pub websocket: WsConfig,
+    /// Reader tokens.
+    pub tokens: TokensConfig,
     /// Log lines.
     pub log: LogConfig,
+}
+
+/// Reader tokens, and the tickets that stand for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokensConfig {
+    /// Whose tokens are believed.
+    pub issuers: Vec<IssuerConfig>,
+    /// How far clocks may be apart.
+    pub leeway: Duration,
+    /// How far ahead a token's end may be.
+    pub lifetime_max: Duration,
+    /// File with what was revoked.
+    pub revocations: Option<PathBuf>,
+    /// How often the keys of an issuer are read or fetched anew.
+    pub jwks_refresh: Duration,
+    /// How long a fetch of keys may take.
+    pub jwks_timeout: Duration,
+    /// Shortest time between two fetches of one issuer's keys, whoever asks.
+    pub jwks_gap: Duration,
+    /// Most tickets within a minute.
+    pub tickets_max: usize,
+}
+
+/// Somebody whose tokens are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuerConfig {
+    /// Its `iss`, exactly.
+    pub issuer: String,
+    /// What has to be in `aud`.
+    pub audience: String,
+    /// Where its keys are.
+    pub keys: KeySource,
+    /// Globs of what its tokens can grant at the most.
+    pub topics: Vec<String>,
+    /// The claim that grants topics.
+    pub topics_claim: String,
+}
+
+/// Where the keys of an issuer are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// A key set behind this URL.
+    Url(String),
+    /// A file with a key set.
+    File(PathBuf),
+    /// A file with a secret for HS256.
+    Secret(PathBuf),
 }
 
 /// TLS of the public listener.
@@ -105,6 +157,13 @@ pub struct TopicsConfig {
     pub idle: Duration,
     /// Whether a publisher may make a topic by its first publish.
     pub auto_create: bool,
+}
+
+/// How pages look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PagesConfig {
+    /// Folder with a newsroom's own templates, in place of built-in ones of the same name.
+    pub templates: Option<PathBuf>,
 }
 
 /// Bounds of what is kept in memory for readers that are behind.

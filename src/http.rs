@@ -9,9 +9,11 @@ mod body;
 mod desk;
 mod entries;
 mod feeds;
+mod fragment;
 mod handshake;
 mod linger;
 mod listener;
+mod oembed;
 mod ops;
 mod pages;
 mod problem;
@@ -19,6 +21,7 @@ mod read;
 mod response;
 mod sse;
 mod stall;
+mod tickets;
 mod topics;
 mod websocket;
 
@@ -46,8 +49,10 @@ use crate::broker::Broker;
 use crate::fanout::FanOut;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
+use crate::pages::Templates;
 use crate::protocol::Code;
 use crate::shutdown::Shutdown;
+use crate::tokens::Tickets;
 
 /// Bounds and choices of the HTTP face.
 #[derive(Debug, Clone)]
@@ -72,6 +77,8 @@ pub struct HttpOptions {
     pub auto_create: bool,
     /// `https://host` for absolute links in feeds and pages; empty for relative ones.
     pub public_url: String,
+    /// What pages are rendered by.
+    pub templates: Arc<Templates>,
     /// How long browsers are told to use nothing but https for this host; none where it is not for TLS, or says nothing.
     pub hsts: Option<Duration>,
 }
@@ -81,6 +88,7 @@ pub struct Http {
     pub(crate) broker: Arc<Broker>,
     pub(crate) fanout: Arc<FanOut>,
     pub(crate) keys: Arc<dyn Keys>,
+    pub(crate) tickets: Tickets,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) shutdown: Shutdown,
     pub(crate) options: HttpOptions,
@@ -89,29 +97,6 @@ pub struct Http {
 
 type State = axum::extract::State<Arc<Http>>;
 
-impl Http {
-    /// What handlers share, put together.
-    pub fn new(
-        broker: Arc<Broker>,
-        fanout: Arc<FanOut>,
-        keys: Arc<dyn Keys>,
-        metrics: Arc<Metrics>,
-        shutdown: Shutdown,
-        options: HttpOptions,
-        admission: Arc<Admission>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            broker,
-            fanout,
-            keys,
-            metrics,
-            shutdown,
-            options,
-            admission,
-        })
-    }
-}
-
 /// The route table of the public listener.
 pub fn router(http: Arc<Http>) -> Router {
     let cors = cors(&http.options.origins);
@@ -119,9 +104,12 @@ pub fn router(http: Arc<Http>) -> Router {
     Router::new()
         .route("/", get(pages::index))
         .route("/t/{topic}", get(pages::page))
+        .route("/t/{topic}/fragment", get(fragment::fragment))
+        .route("/oembed", get(oembed::oembed))
         .route("/assets/{name}", get(pages::asset))
         .route("/v1/ws", get(websocket::upgrade))
         .route("/v1/key", get(desk::key))
+        .route("/v1/tickets", post(tickets::give))
         .route("/v1/preview", post(desk::preview))
         .route("/v1/topics", get(desk::topics))
         .route(

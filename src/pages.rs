@@ -9,6 +9,7 @@ mod assets;
 mod context;
 mod feeds;
 mod jsonld;
+mod oembed;
 mod plain;
 mod templates;
 #[cfg(test)]
@@ -17,9 +18,10 @@ mod tests;
 pub use assets::{Asset, asset};
 pub use feeds::{atom, json_feed};
 pub use jsonld::jsonld;
-pub use templates::{index, not_found, page};
+pub use oembed::oembed;
+pub use templates::{TemplateError, Templates, entry_fragment, fragment, page};
 
-use crate::model::{Entry, Position, Tombstone, Topic};
+use crate::model::{Entry, Position, Tombstone, Topic, Visibility};
 
 /// The `Content-Security-Policy` for every page of this room.
 ///
@@ -47,6 +49,8 @@ pub struct View<'a> {
     pub base_url: &'a str,
     /// How many readers there are just now, where that is known.
     pub readers: Option<u64>,
+    /// What it is rendered by.
+    pub templates: &'a Templates,
 }
 
 /// What stands at one place of a page.
@@ -81,6 +85,17 @@ impl View<'_> {
     /// The address of the topic's page.
     fn page_url(&self) -> String {
         self.url(&format!("/t/{}", self.topic.topic))
+    }
+
+    /// Where a page elsewhere asks how to embed the topic; none where nobody elsewhere may, or the own address is not
+    /// known.
+    fn oembed_url(&self) -> Option<String> {
+        let is_public = self.topic.visibility == Visibility::Public;
+        let page = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("url", &self.page_url())
+            .append_pair("format", "json")
+            .finish();
+        (is_public && !self.base_url.is_empty()).then(|| self.url(&format!("/oembed?{page}")))
     }
 
     /// The address of one of the topic's resources, such as `feed.atom`.

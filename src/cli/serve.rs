@@ -11,11 +11,14 @@ use jiff::Timestamp;
 use super::exit::{Exit, Failure};
 use super::output;
 use crate::app::{App, AppError};
+use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError, Flag, Machine, Origin, Settings, Sources};
+use crate::pages::Templates;
 use crate::shutdown::Shutdown;
 use crate::store::sqlite::OpenError;
 use crate::telemetry;
 use crate::tls::{Identity, Tls};
+use crate::tokens::Tokens;
 
 /// Under the help of `serve`.
 pub const EXAMPLES: &str = "\
@@ -30,7 +33,7 @@ Examples:
 A flag goes before the environment (TENBELLS_LISTEN …), that before the configuration file (--config, else the one that
 TENBELLS_CONFIG names), that before the default; `tenbells check-config` prints what comes out.
 
-SIGHUP reads the certificate anew. SIGTERM stops it in order: readers are told when to come back, and nothing that was acknowledged is lost.";
+SIGHUP reads the certificate and the templates anew. SIGTERM stops it in order: readers are told when to come back, and nothing that was acknowledged is lost.";
 
 /// Under the help of `check-config`.
 pub const CHECK_EXAMPLES: &str = "\
@@ -38,7 +41,7 @@ Examples:
   tenbells check-config --config /etc/tenbells.toml && systemctl restart tenbells
 
 Prints every setting in force, as a configuration file. It reads the environment as `serve` does, and opens neither the
-data folder nor a socket; the certificate and its key are read and checked.";
+data folder nor a socket; the certificate, its key, the templates and the files of [tokens] are read and checked.";
 
 /// `tenbells serve`.
 #[derive(Debug, Clone, Args)]
@@ -138,7 +141,8 @@ async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
         .map_err(|error| Failure::io("signals", &error))?;
     let data_dir = config.data_dir.clone();
     let app = App::start(config, shutdown).await.map_err(start_failure)?;
-    reload_on_hangup(app.tls().cloned()).map_err(|error| Failure::io("signals", &error))?;
+    reload_on_hangup(app.tls().cloned(), Arc::clone(app.templates()))
+        .map_err(|error| Failure::io("signals", &error))?;
     let (address, admin) = (app.address(), app.admin_address());
     let scheme = app.tls().map_or("http", |_| "https");
     tracing::info!(%address, scheme, %admin, data_dir = %data_dir.display(), version = env!("CARGO_PKG_VERSION"), "tenbells is ready");
@@ -155,21 +159,42 @@ async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
         ))
 }
 
-/// Has the certificate read anew at SIGHUP. Without one the signal means nothing, and ends nothing either.
-fn reload_on_hangup(tls: Option<Arc<Tls>>) -> std::io::Result<()> {
+/// Has the certificate and the templates read anew at SIGHUP. Without them the signal means nothing, and ends nothing
+/// either.
+fn reload_on_hangup(tls: Option<Arc<Tls>>, templates: Arc<Templates>) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            let Some(tls) = tls.clone() else {
-                tracing::info!("SIGHUP: there is no certificate to read anew");
+            let (tls, templates) = (tls.clone(), Arc::clone(&templates));
+            if tls.is_none() && !templates.has_folder() {
+                tracing::info!(
+                    "SIGHUP: there is neither a certificate nor a template to read anew"
+                );
                 continue;
-            };
+            }
             // How it went is in the log.
-            let _ = tokio::task::spawn_blocking(move || tls.reload(Timestamp::now())).await;
+            let _ = tokio::task::spawn_blocking(move || {
+                if let Some(tls) = tls {
+                    tls.reload(Timestamp::now());
+                }
+                if templates.has_folder() {
+                    reload_templates(&templates);
+                }
+            })
+            .await;
         }
     });
     Ok(())
+}
+
+fn reload_templates(templates: &Templates) {
+    match templates.reload() {
+        Ok(()) => tracing::info!("the templates were read anew"),
+        Err(error) => {
+            tracing::error!(%error, "the new templates can't be used; those before are kept");
+        }
+    }
 }
 
 fn start_failure(error: AppError) -> Failure {
@@ -180,19 +205,24 @@ fn start_failure(error: AppError) -> Failure {
         AppError::Listen { .. } => Failure::new(Exit::Unavailable, message).advise(
             "another program may have the address; --listen and --admin-listen choose others",
         ),
-        AppError::Tls(_) => Failure::new(Exit::Config, message),
+        AppError::Tls(_) | AppError::Tokens(_) | AppError::Templates(_) => {
+            Failure::new(Exit::Config, message)
+        }
         _ => Failure::new(Exit::Io, message),
     }
 }
 
 /// Prints the settings in force, as a configuration file; opens neither the data folder nor a socket, but the
-/// certificate and its key.
+/// certificate, its key and the templates.
 ///
 /// # Errors
-/// When the configuration can't be read, or is refused, or the certificate can't be used.
+/// When the configuration can't be read, or is refused, or the certificate or a template can't be used.
 pub fn check_config(args: CheckConfigArgs) -> Result<(), Failure> {
     let settings = load(args.config, Vec::new())?;
-    if let Some(tls) = settings.config().tls {
+    let config = settings.config();
+    Templates::open(config.pages.templates.as_deref())
+        .map_err(|error| Failure::new(Exit::Config, error.to_string()))?;
+    if let Some(tls) = config.tls {
         let now = Timestamp::now();
         let identity = Identity::open(&tls.certificate, &tls.key, now)
             .map_err(|error| Failure::new(Exit::Config, error.to_string()))?;
@@ -200,6 +230,8 @@ pub fn check_config(args: CheckConfigArgs) -> Result<(), Failure> {
             output::note(format_args!("warning: {concern}"));
         }
     }
+    Tokens::open(&settings.config().tokens, Arc::new(SystemClock))
+        .map_err(|error| Failure::new(Exit::Config, error.to_string()))?;
     let text = settings
         .to_toml()
         .map_err(|error| Failure::new(Exit::Other, error.to_string()))?;

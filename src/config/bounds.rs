@@ -2,7 +2,7 @@
 //!
 //! The values themselves stand in the form (`form.rs`); a test keeps the two and the example file in step.
 
-use Kind::{Integer, List, Switch, Text};
+use Kind::{Integer, List, Switch, Tables, Text};
 
 /// One setting.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(super) enum Kind {
     Text,
     /// A list of texts; with commas between them in a variable.
     List,
+    /// A list of tables, which a file alone can say.
+    Tables,
 }
 
 const KIB: i64 = 1_024;
@@ -67,6 +69,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("topics.max", count(1, 1_000_000, "topics")),
     setting("topics.idle_ms", ms(SECOND_MS, DAY_MS)),
     setting("topics.auto_create", Switch),
+    setting("pages.templates", Text),
     setting("ring.frames_max", count(16, 1_000_000, "changes")),
     setting("ring.bytes_max", bytes(64 * KIB, GIB)),
     setting("ring.page_bytes_max", bytes(MIB, 64 * GIB)),
@@ -85,6 +88,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("tls.handshake_timeout_ms", ms(100, MINUTE_MS)),
     setting("tls.reload_every_ms", ms(SECOND_MS, DAY_MS)),
     setting("tls.hsts_s", count(0, 63_072_000, "s")),
+    setting("tokens.leeway_s", count(0, 120, "s")),
+    setting("tokens.lifetime_max_s", count(60, 31_536_000, "s")),
+    setting("tokens.revocations", Text),
+    setting("tokens.jwks_refresh_s", count(60, 86_400, "s")),
+    setting("tokens.jwks_timeout_ms", ms(100, 30 * SECOND_MS)),
+    setting("tokens.tickets_max", count(16, 1_000_000, "tickets")),
+    setting("tokens.issuers", Tables),
     setting("log.format", Text),
     setting("log.level", Text),
 ];

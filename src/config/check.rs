@@ -11,6 +11,7 @@ use url::Url;
 
 use super::machine::FILES_RESERVED;
 use super::settings::Layers;
+use super::tokens;
 use super::{ConfigError, Machine};
 
 /// Most origins on the list: it is gone through at every request of a page.
@@ -19,16 +20,18 @@ const ORIGINS_MAX: usize = 100;
 /// Checks settled layers.
 pub(super) fn check(layers: &Layers, machine: Machine) -> Result<(), ConfigError> {
     data_dir(layers)?;
+    templates(layers)?;
     tls(layers)?;
     listeners(layers)?;
     public_url(layers)?;
     origins(layers)?;
     connections(layers, machine)?;
     bodies(layers)?;
+    tokens::check(layers)?;
     log_level(layers)
 }
 
-fn refused(
+pub(super) fn refused(
     layers: &Layers,
     key: &'static str,
     value: impl ToString,
@@ -49,6 +52,22 @@ fn data_dir(layers: &Layers) -> Result<(), ConfigError> {
         return Err(refused(layers, "data_dir", value, "which names no folder"));
     }
     Ok(())
+}
+
+/// What is in the folder is seen when it is opened.
+fn templates(layers: &Layers) -> Result<(), ConfigError> {
+    match &layers.form.pages.templates {
+        Some(folder) if folder.is_empty() || folder.contains('\0') => {
+            let value = format!("{folder:?}");
+            Err(refused(
+                layers,
+                "pages.templates",
+                value,
+                "which names no folder",
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A certificate and its key come together; what is in the files is seen when they are opened.

@@ -10,8 +10,10 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::tokens::TokensForm;
 use super::{
-    Config, HttpConfig, LogConfig, Machine, RingConfig, TlsConfig, TopicsConfig, WsConfig,
+    Config, HttpConfig, LogConfig, Machine, PagesConfig, RingConfig, TlsConfig, TopicsConfig,
+    WsConfig,
 };
 use crate::telemetry::LogFormat;
 
@@ -41,8 +43,10 @@ pub(super) struct Form {
     pub tls: TlsForm,
     pub http: HttpForm,
     pub topics: TopicsForm,
+    pub pages: PagesForm,
     pub ring: RingForm,
     pub websocket: WsForm,
+    pub tokens: TokensForm,
     pub log: LogForm,
 }
 
@@ -78,6 +82,13 @@ pub(super) struct TopicsForm {
     pub max: i64,
     pub idle_ms: i64,
     pub auto_create: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PagesForm {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub templates: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,8 +134,10 @@ impl Default for Form {
             tls: TlsForm::default(),
             http: HttpForm::default(),
             topics: TopicsForm::default(),
+            pages: PagesForm::default(),
             ring: RingForm::default(),
             websocket: WsForm::default(),
+            tokens: TokensForm::default(),
             log: LogForm::default(),
         }
     }
@@ -237,6 +250,9 @@ impl Form {
                 idle: duration(self.topics.idle_ms),
                 auto_create: self.topics.auto_create,
             },
+            pages: PagesConfig {
+                templates: self.pages.templates.as_ref().map(PathBuf::from),
+            },
             ring: RingConfig {
                 frames_max: number(self.ring.frames_max),
                 bytes_max: number(self.ring.bytes_max),
@@ -251,6 +267,7 @@ impl Form {
                 stall_max: duration(self.websocket.stall_max_ms),
                 deflate: self.websocket.deflate,
             },
+            tokens: self.tokens.config(),
             log: LogConfig {
                 format: self.log.format,
                 level: self.log.level.clone(),
@@ -296,10 +313,10 @@ fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::
 }
 
 /// A number within its bounds, none of which is negative.
-fn number(checked: i64) -> usize {
+pub(super) fn number(checked: i64) -> usize {
     usize::try_from(checked).unwrap_or(usize::MAX)
 }
 
-fn duration(checked_ms: i64) -> Duration {
+pub(super) fn duration(checked_ms: i64) -> Duration {
     Duration::from_millis(checked_ms.unsigned_abs())
 }

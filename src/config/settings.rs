@@ -270,6 +270,7 @@ fn value_of(kind: Kind, text: &str) -> Result<Value, &'static str> {
             .parse()
             .map(Value::Boolean)
             .map_err(|_| "it must be true or false"),
+        Kind::Tables => Err("it is a list of tables, which only a configuration file can have"),
         Kind::List => Ok(Value::Array(
             text.split(',')
                 .map(str::trim)

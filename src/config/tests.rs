@@ -103,9 +103,19 @@ fn every_setting_has_a_variable_that_sets_it() {
         (_, bounds::Kind::Switch) => "true".to_owned(),
         (_, bounds::Kind::Text) => "elsewhere".to_owned(),
         (_, bounds::Kind::List) => "https://a.example, https://b.example".to_owned(),
+        (_, bounds::Kind::Tables) => "[]".to_owned(),
     };
     let default = Settings::defaults(MACHINE);
     for setting in bounds::SETTINGS {
+        if setting.kind == bounds::Kind::Tables {
+            let variable = setting.variable();
+            let refused = load_all("", &[(&variable, "[]")], &[]).expect_err("refused");
+            assert!(
+                refused.to_string().contains("only a configuration file"),
+                "{refused}"
+            );
+            continue;
+        }
         // On its own, apart from the pairs that have to go together.
         let mut variables = vec![(setting.variable(), text(setting))];
         let other = match setting.key {

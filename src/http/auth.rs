@@ -1,16 +1,21 @@
-//! Who calls, and whether they may: bearer keys, deny by default, hidden equal to absent.
+//! Who calls, and whether they may: bearer keys, reader tokens, tickets; deny by default, hidden equal to absent.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, header};
 
 use super::Http;
 use super::problem::Problem;
+use super::read::Query;
 use crate::broker::{Channel, WriteRequest};
-use crate::keys::{Grant, Right};
+use crate::keys::{Denied, Grant, Right};
 use crate::model::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use crate::model::{EntryId, TopicName};
 use crate::protocol::Code;
+
+/// How often it is looked whether the key or token of an open connection still stands.
+const STANDS_EVERY: Duration = Duration::from_secs(1);
 
 impl Http {
     /// The grant of the request's bearer key; none where it has no key.
@@ -33,13 +38,49 @@ impl Http {
             .ok_or_else(|| {
                 Problem::new(Code::Unauthorized, "the Authorization header is Bearer KEY")
             })?;
-        match self.keys.authenticate(token) {
+        self.keys.authenticate(token).map(Some).map_err(|denied| {
+            if denied != Denied::NotNow {
+                self.metrics.auth_failures.inc();
+            }
+            denied.into()
+        })
+    }
+
+    /// The grant of whoever opens a connection by a URL: out of a ticket, or as of any request.
+    ///
+    /// # Errors
+    /// As [`Http::grant`]; `invalid_parameter` for a token in the URL, or both a ticket and a key.
+    pub(super) fn caller(
+        &self,
+        headers: &HeaderMap,
+        query: &Query,
+    ) -> Result<Option<Arc<Grant>>, Problem> {
+        if ["token", "access_token"]
+            .iter()
+            .any(|name| query.get(name).is_some())
+        {
+            return Err(Problem::new(
+                Code::InvalidParameter,
+                "a token is not for URLs, which logs keep: POST /v1/tickets gives a ticket for it",
+            ));
+        }
+        let Some(ticket) = query.get("ticket") else {
+            return self.grant(headers);
+        };
+        if headers.contains_key(header::AUTHORIZATION) {
+            return Err(Problem::new(
+                Code::InvalidParameter,
+                "a ticket goes without an Authorization header",
+            ));
+        }
+        let grant = self.tickets.take(ticket, Instant::now());
+        match grant.filter(|grant| self.keys.stands(grant)) {
             Some(grant) => Ok(Some(grant)),
             None => {
                 self.metrics.auth_failures.inc();
                 Err(Problem::new(
                     Code::Unauthorized,
-                    "the key is not known, or it was revoked",
+                    "the ticket is not known, was used, or is older than 60 s",
                 ))
             }
         }
@@ -88,7 +129,15 @@ impl Http {
         headers: &HeaderMap,
         topic: &TopicName,
     ) -> Result<(Arc<Channel>, Access), Problem> {
-        let grant = self.grant(headers)?;
+        self.readable_as(self.grant(headers)?, topic).await
+    }
+
+    /// As [`Http::readable`], for a caller who is known already.
+    pub(super) async fn readable_as(
+        &self,
+        grant: Option<Arc<Grant>>,
+        topic: &TopicName,
+    ) -> Result<(Arc<Channel>, Access), Problem> {
         let channel = self
             .broker
             .channel(topic)
@@ -146,6 +195,24 @@ impl Access {
             || self.0.as_ref().is_some_and(|grant| {
                 grant.may(Right::Read, channel.name()) && http.keys.stands(grant)
             })
+    }
+
+    /// Whether what the reader has shown, if anything, still stands.
+    pub(super) fn stands(&self, http: &Http) -> bool {
+        self.0.as_ref().is_none_or(|grant| http.keys.stands(grant))
+    }
+
+    /// Ends when what the reader has shown does not stand any more: looked at once a second, and at once.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it.
+    pub(super) async fn ended(&self, http: &Http) {
+        if self.0.is_none() {
+            return std::future::pending().await;
+        }
+        while self.stands(http) {
+            tokio::time::sleep(STANDS_EVERY).await;
+        }
     }
 }
 

@@ -59,7 +59,7 @@ async fn respond(
     let topic = topic_name(&topic)?;
     let (channel, _) = http.readable(&headers, &topic).await?;
     let view: View = load(&http, &topic, None, FEED_ENTRIES).await?;
-    let body = encode(&view.borrow(&http.options.public_url, None))?;
+    let body = encode(&view.borrow(&http, &http.options.public_url, None))?;
     let etag = etag_of_bytes(&body);
     Ok(cached(
         &headers,

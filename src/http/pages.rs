@@ -17,17 +17,17 @@ use crate::protocol::Code;
 use crate::store::{EntryFilter, EntryQuery, ReadError};
 
 /// Entries on a page.
-const PAGE_ENTRIES: usize = 50;
+pub(super) const PAGE_ENTRIES: usize = 50;
 /// Pinned entries above them, at most.
 const PINNED_MAX: usize = 10;
 /// Topics on the index: those that changed last.
 const INDEX_TOPICS_MAX: usize = 200;
 
-const HTML: &str = "text/html; charset=utf-8";
+pub(super) const HTML: &str = "text/html; charset=utf-8";
 
 /// What a page or feed is made of, owned.
 pub(super) struct View {
-    topic: Topic,
+    pub(super) topic: Topic,
     pub(super) position: Position,
     entries: Vec<Item>,
     pinned: Vec<Item>,
@@ -36,7 +36,12 @@ pub(super) struct View {
 }
 
 impl View {
-    pub(super) fn borrow<'a>(&'a self, base_url: &'a str, readers: Option<u64>) -> pages::View<'a> {
+    pub(super) fn borrow<'a>(
+        &'a self,
+        http: &'a Http,
+        base_url: &'a str,
+        readers: Option<u64>,
+    ) -> pages::View<'a> {
         pages::View {
             topic: &self.topic,
             position: &self.position,
@@ -46,6 +51,7 @@ impl View {
             newest: self.newest.clone(),
             base_url,
             readers,
+            templates: &http.options.templates,
         }
     }
 }
@@ -59,7 +65,9 @@ pub(super) async fn page(
 ) -> Response {
     match render_page(&http, &name, query.as_deref(), &headers).await {
         Ok(response) => response,
-        Err(problem) if problem.code().status() == 404 => not_found(),
+        Err(problem) if problem.code().status() == 404 => {
+            not_found(&http).unwrap_or_else(IntoResponse::into_response)
+        }
         Err(problem) => problem.into_response(),
     }
 }
@@ -75,7 +83,7 @@ async fn render_page(
     let (channel, _) = http.readable(headers, &topic).await?;
     let view = load(http, &topic, before, PAGE_ENTRIES).await?;
     let readers = channel.readers();
-    let body = pages::page(&view.borrow(&http.options.public_url, Some(readers)))?;
+    let body = pages::page(&view.borrow(http, &http.options.public_url, Some(readers)))?;
     // By its bytes: another version of the program, or another address, makes another page of the same position.
     let etag = etag_of_bytes(&body);
     let response = with_policy(typed(StatusCode::OK, HTML, body));
@@ -90,7 +98,7 @@ pub(super) async fn index(Extract(http): State, headers: HeaderMap) -> Result<Re
         let topic: Topic = parse(&stored.doc)?;
         topics.push((topic, stored.epoch.at(stored.head)));
     }
-    let body = pages::index(&topics)?;
+    let body = http.options.templates.index(&topics)?;
     let etag = etag_of_bytes(&body);
     let response = with_policy(typed(StatusCode::OK, HTML, body));
     Ok(cached(
@@ -163,7 +171,7 @@ pub(super) async fn load(
     })
 }
 
-fn items(answers: &[EntryAnswer]) -> Result<Vec<Item>, Problem> {
+pub(super) fn items(answers: &[EntryAnswer]) -> Result<Vec<Item>, Problem> {
     answers
         .iter()
         .map(|answer| match &answer.what {
@@ -186,15 +194,12 @@ fn parse<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, Problem> {
     serde_json::from_str(json).map_err(|error| ReadError::Corrupt(error.to_string()).into())
 }
 
-fn not_found() -> Response {
-    with_policy(typed(
-        StatusCode::NOT_FOUND,
-        HTML,
-        pages::not_found().to_owned(),
-    ))
+fn not_found(http: &Http) -> Result<Response, Problem> {
+    let body = http.options.templates.not_found()?;
+    Ok(with_policy(typed(StatusCode::NOT_FOUND, HTML, body)))
 }
 
-fn with_policy(mut response: Response) -> Response {
+pub(super) fn with_policy(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_SECURITY_POLICY,

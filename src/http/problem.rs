@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::broker::WriteError;
+use crate::keys::Denied;
 use crate::model::Invalid;
 use crate::protocol::Code;
 use crate::store::{AppendError, ReadError, Refused};
@@ -102,6 +103,15 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::NotNow => Self::unavailable(denied.to_string()),
+            Denied::Unknown | Denied::Token(_) => Self::new(Code::Unauthorized, denied.to_string()),
+        }
     }
 }
 

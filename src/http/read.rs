@@ -252,7 +252,14 @@ async fn poll(
             // The sender lives in the channel, which we hold.
             _ = head.wait_for(|head| *head > from) => {}
             () = tokio::time::sleep(wait) => {}
+            () = access.ended(http) => {}
             () = http.shutdown.wait() => {}
+        }
+        if !access.stands(http) {
+            return Err(Problem::new(
+                Code::Unauthorized,
+                "the key or token ended while the answer was waited for",
+            ));
         }
         if !access.may_read(http, channel) {
             return Err(Problem::topic_not_found());

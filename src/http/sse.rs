@@ -59,8 +59,10 @@ pub(super) async fn stream(
             "pages of this origin may not read here: the server's origins list has it not",
         ));
     }
-    let after = resume_from(&headers, &Query::parse(query.as_deref()))?;
-    let (channel, access) = http.readable(&headers, &topic).await?;
+    let query = Query::parse(query.as_deref());
+    let after = resume_from(&headers, &query)?;
+    let grant = http.caller(&headers, &query)?;
+    let (channel, access) = http.readable_as(grant, &topic).await?;
     let admitted = http
         .admission
         .reader()
@@ -133,7 +135,9 @@ impl Reader {
             return Some(first);
         }
         loop {
-            if !self.access.may_read(&self.http, &self.channel) {
+            let may_go_on =
+                self.access.stands(&self.http) && self.access.may_read(&self.http, &self.channel);
+            if !may_go_on {
                 return None;
             }
             self.head.borrow_and_update();
@@ -159,6 +163,7 @@ impl Reader {
                         return Some(sse_presence(self.channel.name(), readers));
                     }
                 }
+                () = self.access.ended(&self.http) => return None,
                 () = self.http.shutdown.wait() => return None,
             }
         }

@@ -39,8 +39,9 @@ pub(super) async fn upgrade(
         Err(problem) => return Ok(upgrade_required(problem)),
     };
     let origin_allowed = http.origin_allowed(headers);
-    let grant = http.grant(headers)?;
-    let subscribe = first_subscribe(&Query::parse(query.as_deref()))?;
+    let query = Query::parse(query.as_deref());
+    let subscribe = first_subscribe(&query)?;
+    let grant = http.caller(headers, &query)?;
     let speaks_ours = offers_subprotocol(headers);
     let wire = wire(&http, headers);
     if http.shutdown.is_triggered() {

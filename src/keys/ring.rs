@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use super::token::{TokenHash, id_of};
-use super::{Grant, KeyError, KeyFile, Keys};
+use super::{Denied, Grant, KeyError, KeyFile, Keys};
 
 /// How often the file is looked at: how long a revoked key may still work, at the longest, give or take a read.
 const POLL_EVERY: Duration = Duration::from_secs(1);
@@ -137,15 +137,16 @@ impl KeyRing {
 }
 
 impl Keys for KeyRing {
-    fn authenticate(&self, token: &str) -> Option<Arc<Grant>> {
-        let id = id_of(token)?;
+    fn authenticate(&self, token: &str) -> Result<Arc<Grant>, Denied> {
+        let id = id_of(token).ok_or(Denied::Unknown)?;
         if !self.keys().contains_key(id) && lock(&self.looks).take(Instant::now()) {
             self.refresh();
         }
         let keys = self.keys();
-        let (hash, grant) = keys.get(id)?;
-        hash.matches(&TokenHash::of(token))
-            .then(|| Arc::clone(grant))
+        keys.get(id)
+            .filter(|(hash, _)| hash.matches(&TokenHash::of(token)))
+            .map(|(_, grant)| Arc::clone(grant))
+            .ok_or(Denied::Unknown)
     }
 
     fn stands(&self, grant: &Grant) -> bool {
@@ -218,9 +219,9 @@ mod tests {
         let topic = TopicName::parse("sport-tennis").expect("a name");
         assert!(grant.may(Right::Publish, &topic));
         let mixed = format!("tb_{}_{}", token.id(), &other.reveal()[12..]);
-        assert!(ring.authenticate(&mixed).is_none());
-        assert!(ring.authenticate("").is_none());
-        assert!(ring.authenticate(token.id()).is_none());
+        assert!(ring.authenticate(&mixed).is_err());
+        assert!(ring.authenticate("").is_err());
+        assert!(ring.authenticate(token.id()).is_err());
     }
 
     #[test]
@@ -238,7 +239,7 @@ mod tests {
         let token = make(folder.path(), Role::Desk);
         revoke(folder.path(), &token);
         let ring = KeyRing::open(folder.path()).expect("open");
-        assert!(ring.authenticate(token.reveal()).is_none());
+        assert!(ring.authenticate(token.reveal()).is_err());
     }
 
     #[tokio::test]
@@ -254,7 +255,7 @@ mod tests {
         revoke(folder.path(), &token);
         changes.changed().await.expect("the ring lives");
         assert!(!ring.stands(&grant));
-        assert!(ring.authenticate(token.reveal()).is_none());
+        assert!(ring.authenticate(token.reveal()).is_err());
         assert!(ring.stands(&kept));
         following.abort();
     }
@@ -279,7 +280,7 @@ mod tests {
         .expect("replace");
         ring.refresh();
         assert!(!ring.stands(&grant));
-        assert!(ring.authenticate(restored.reveal()).is_some());
+        assert!(ring.authenticate(restored.reveal()).is_ok());
     }
 
     #[test]
@@ -292,12 +293,12 @@ mod tests {
         std::fs::create_dir(&path).expect("in the way");
         ring.refresh();
         assert!(lock(&ring.source).is_failing);
-        assert!(ring.authenticate(token.reveal()).is_some());
+        assert!(ring.authenticate(token.reveal()).is_ok());
         std::fs::remove_dir(&path).expect("out of the way");
         std::fs::rename(folder.path().join("away"), &path).expect("move back");
         ring.refresh();
         assert!(!lock(&ring.source).is_failing);
-        assert!(ring.authenticate(token.reveal()).is_some());
+        assert!(ring.authenticate(token.reveal()).is_ok());
     }
 
     #[test]
@@ -320,12 +321,12 @@ mod tests {
         };
         let token = make(folder.path(), Role::Desk);
         assert!(
-            ring.authenticate(token.reveal()).is_none(),
+            ring.authenticate(token.reveal()).is_err(),
             "no look is left"
         );
         ring.refresh();
         assert!(
-            ring.authenticate(token.reveal()).is_some(),
+            ring.authenticate(token.reveal()).is_ok(),
             "the next poll finds it"
         );
     }

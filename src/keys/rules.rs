@@ -20,7 +20,6 @@ pub(super) fn check_globs(globs: &[String]) -> Result<(), KeyError> {
         let len = globs.len();
         return invalid(format!("the key has {len} globs, the limit is {GLOBS_MAX}"));
     }
-    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-*?".contains(&b);
     for glob in globs {
         if glob.is_empty() {
             return invalid("a glob is empty; '*' stands for every topic".to_owned());
@@ -31,11 +30,17 @@ pub(super) fn check_globs(globs: &[String]) -> Result<(), KeyError> {
                 "a glob has {len} bytes, the limit is {GLOB_BYTES_MAX}"
             ));
         }
-        if !glob.bytes().all(allowed) {
+        if !is_glob(glob) {
             return invalid(format!("glob {glob:?} may have a-z, 0-9, -, * and ?"));
         }
     }
     Ok(())
+}
+
+/// Whether the text is a topic name, or a glob of topic names.
+pub fn is_glob(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-*?".contains(&b);
+    (1..=GLOB_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 /// Checks the name of a new key.

@@ -21,8 +21,8 @@ const SECRET_ALPHABET: &[u8; 62] =
 pub struct Token(String);
 
 /// SHA-256 of a whole token: what is kept of it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct TokenHash([u8; 32]);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct TokenHash([u8; 32]);
 
 impl Token {
     /// A new one from the system's randomness.
@@ -30,11 +30,8 @@ impl Token {
     /// # Errors
     /// When the system has none to give.
     pub fn generate() -> Result<Self, getrandom::Error> {
-        let mut text = String::with_capacity(PREFIX.len() + ID_LEN + 1 + SECRET_LEN);
-        text.push_str(PREFIX);
-        push_random(&mut text, ID_ALPHABET, ID_LEN)?;
-        text.push('_');
-        push_random(&mut text, SECRET_ALPHABET, SECRET_LEN)?;
+        let mut text = PREFIX.to_owned();
+        push_secret(&mut text)?;
         Ok(Self(text))
     }
 
@@ -62,7 +59,7 @@ impl fmt::Debug for Token {
 
 impl TokenHash {
     /// The hash of a token.
-    pub(super) fn of(token: &str) -> Self {
+    pub(crate) fn of(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
     }
 
@@ -77,7 +74,7 @@ impl TokenHash {
     }
 
     /// Whether both are of the same token; how long that takes tells nothing.
-    pub(super) fn matches(&self, other: &Self) -> bool {
+    pub(crate) fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
 }
@@ -90,6 +87,14 @@ pub(super) fn id_of(token: &str) -> Option<&str> {
         && id.bytes().all(|b| ID_ALPHABET.contains(&b))
         && secret.bytes().all(|b| b.is_ascii_alphanumeric());
     formed.then_some(id)
+}
+
+/// Appends an id, `_` and a secret of as many bits as 32 random bytes.
+pub(crate) fn push_secret(text: &mut String) -> Result<(), getrandom::Error> {
+    text.reserve(ID_LEN + 1 + SECRET_LEN);
+    push_random(text, ID_ALPHABET, ID_LEN)?;
+    text.push('_');
+    push_random(text, SECRET_ALPHABET, SECRET_LEN)
 }
 
 /// Appends `len` characters, each equally likely.

@@ -41,7 +41,7 @@ impl Asset {
     }
 }
 
-/// The asset at `/assets/NAME`: `live.css` or `live.js`.
+/// The asset at `/assets/NAME`.
 pub fn asset(name: &str) -> Option<Asset> {
     match name {
         "live.css" => Some(CSS),

@@ -4,6 +4,7 @@
 //! names: that is decided here, and in live.js the same way for entries that come later.
 
 mod article;
+mod fragment;
 
 use std::cmp::Reverse;
 
@@ -15,6 +16,7 @@ use super::{Item, View, title_of, web_url};
 use crate::model::{Position, Topic, TopicLink, TopicStatus, Visibility, format_millis};
 
 pub(super) use article::{Article, entry_title};
+pub(super) use fragment::Fragment;
 
 /// Longest description in the page's metadata, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 200;
@@ -67,6 +69,8 @@ pub(super) struct Page {
     position: String,
     stream: String,
     canonical: Option<String>,
+    /// Where a page elsewhere asks how to embed this one.
+    oembed: Option<String>,
     atom: String,
     json_feed: String,
     jsonld_url: String,
@@ -132,6 +136,7 @@ impl Page {
             stream: format!("/v1/topics/{}/stream", topic.topic),
             // An older page has no lasting address: its cursor moves as entries come.
             canonical: is_live_page.then(|| view.page_url()),
+            oembed: view.oembed_url().filter(|_| is_live_page),
             atom: view.resource_url("feed.atom"),
             json_feed: view.resource_url("feed.json"),
             jsonld_url: view.resource_url("liveblog.jsonld"),

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::context::{description, entry_title, last_change};
 use super::plain::xml_text;
-use super::{Item, PageError, View, templates, web_url};
+use super::{Item, PageError, View, web_url};
 use crate::model::{Author, Entry, Tombstone, format_millis};
 
 /// Namespace of RFC 6721's deleted-entry.
@@ -136,7 +136,7 @@ fn json_item<'a>(view: &View<'_>, entry: &'a Entry) -> Result<JsonItem<'a>, Page
         id: tag_uri(view, Some(entry.id.as_str())),
         url: entry_url(view, entry),
         title: entry.headline.as_deref(),
-        content_html: templates::feed_entry(entry)?,
+        content_html: view.templates.feed_entry(entry)?,
         date_published: format_millis(entry.published_at),
         date_modified: format_millis(entry.updated_at),
         authors: entry
@@ -168,7 +168,7 @@ fn atom_entry(view: &View<'_>, entry: &Entry) -> Result<atom_feed::Entry, PageEr
             .collect(),
         links: vec![atom_link("alternate", entry_url(view, entry), "text/html")],
         content: Some(atom_feed::Content {
-            value: Some(xml_text(&templates::feed_entry(entry)?)),
+            value: Some(xml_text(&view.templates.feed_entry(entry)?)),
             content_type: Some("html".to_owned()),
             ..Default::default()
         }),

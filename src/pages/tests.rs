@@ -6,6 +6,8 @@
 mod feeds;
 mod page;
 
+use std::sync::LazyLock;
+
 use scraper::{ElementRef, Html, Selector};
 use serde_json::Value;
 
@@ -87,7 +89,14 @@ fn view<'a>(topic: &'a Topic, position: &'a Position, entries: &'a [Item]) -> Vi
         newest: None,
         base_url: "https://live.example",
         readers: None,
+        templates: built_in(),
     }
+}
+
+fn built_in() -> &'static Templates {
+    static BUILT_IN: LazyLock<Templates> =
+        LazyLock::new(|| Templates::open(None).expect("the built-in templates"));
+    &BUILT_IN
 }
 
 fn rendered(topic: &Topic, entries: &[Item]) -> Html {

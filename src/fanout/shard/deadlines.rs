@@ -142,7 +142,11 @@ impl Shard {
             })
             .collect();
         for key in revoked {
-            self.close(key, CloseCode::Unauthorised, "the key was revoked");
+            self.close(
+                key,
+                CloseCode::Unauthorised,
+                "the key or token has ended, or was revoked",
+            );
         }
     }
 

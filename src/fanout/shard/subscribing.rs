@@ -9,6 +9,7 @@ use crate::broker::{Channel, ResetReason, Start, resolve};
 use crate::fanout::connection::{Key, Subscription};
 use crate::fanout::inbox::Command;
 use crate::fanout::topic::{Member, ShardTopic};
+use crate::keys::Denied;
 use crate::model::{After, TopicName};
 use crate::protocol::{CloseCode, Code, error, reset, subscribed, text_frame, unsubscribed};
 use crate::store::ReadError;
@@ -206,12 +207,17 @@ impl Shard {
 
     /// Shows a key. What the connection follows already stays, if the key is good.
     pub(super) fn authenticate(&mut self, key: Key, token: &str) {
-        let Some(grant) = self.parts.keys.authenticate(token) else {
-            self.answer(
-                key,
-                text_frame(&error(Code::Unauthorized, "the key is not known", None)),
-            );
-            return self.close(key, CloseCode::Unauthorised, "the key is not known");
+        let grant = match self.parts.keys.authenticate(token) {
+            Ok(grant) => grant,
+            Err(denied @ Denied::NotNow) => {
+                let frame = text_frame(&error(Code::Unavailable, &denied.to_string(), None));
+                return self.answer(key, frame);
+            }
+            Err(denied) => {
+                let reason = denied.to_string();
+                self.answer(key, text_frame(&error(Code::Unauthorized, &reason, None)));
+                return self.close(key, CloseCode::Unauthorised, &reason);
+            }
         };
         if let Some(connection) = self.connection(key) {
             connection.grant = Some(grant);

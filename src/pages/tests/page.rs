@@ -73,7 +73,8 @@ fn the_head_page_is_live_from_its_own_position() {
         [
             "application/atom+xml",
             "application/feed+json",
-            "application/ld+json"
+            "application/ld+json",
+            "application/json+oembed"
         ]
     );
     for asset_link in all(&html, "[src^='/assets/'], [href^='/assets/']") {
@@ -234,14 +235,14 @@ fn the_index_lists_public_topics_alone() {
     hidden.title = Some("Hidden".into());
     hidden.visibility = Visibility::Private;
     let listed = [over, hidden, live].map(|topic| (topic, position()));
-    let html = Html::parse_document(&index(&listed).expect("renders"));
+    let html = Html::parse_document(&built_in().index(&listed).expect("renders"));
     let links: Vec<_> = all(&html, ".topics a")
         .iter()
         .filter_map(|link| link.attr("href"))
         .collect();
     assert_eq!(links, ["/t/harbour", "/t/over"]);
     assert!(all(&html, "img").is_empty());
-    let empty = Html::parse_document(&index(&[]).expect("renders"));
+    let empty = Html::parse_document(&built_in().index(&[]).expect("renders"));
     assert!(text_at(&empty, ".empty").starts_with("No live blog yet."));
 }
 
@@ -252,5 +253,5 @@ fn private_pages_stay_out_of_search_engines() {
     let robots = |topic: &Topic| all(&rendered(topic, &[]), "meta[name=robots]").len();
     assert_eq!(robots(&hidden), 1);
     assert_eq!(robots(&topic()), 0);
-    assert!(not_found().contains("noindex"));
+    assert!(built_in().not_found().expect("renders").contains("noindex"));
 }
