@@ -5,6 +5,7 @@ pub mod burst;
 pub mod catchup;
 pub mod churn;
 pub mod compare;
+pub mod crash;
 pub mod fanout;
 pub mod idle;
 pub mod pair;

@@ -2,6 +2,7 @@
 
 mod simulate;
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufReader, Write, stdout};
 use std::path::PathBuf;
@@ -10,7 +11,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use proof::faults::{self, Extent, Outcome, Scenario};
 use proof::{history, judge};
+
+/// The first word that makes this program the broker itself.
+const BROKER: &str = "tenbells";
 
 #[derive(Parser)]
 #[command(
@@ -36,9 +41,40 @@ enum Command {
     },
     /// Runs the seeded simulation, and judges each history
     Simulate(simulate::Args),
+    /// Injects faults into real processes
+    Faults(Faults),
+}
+
+#[derive(clap::Args)]
+struct Faults {
+    /// Which
+    #[arg(required = true, value_enum)]
+    scenarios: Vec<Scenario>,
+    /// The broker's program; without it, the one that is built into this program
+    #[arg(long)]
+    program: Option<OsString>,
+    /// kill: up to which call
+    #[arg(long, default_value_t = 500)]
+    points: u32,
+    /// kill, damage: every how many of them
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    step: u32,
+    /// stop: for how long
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+    /// idempotency: how many entries
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(10..))]
+    publishes: u32,
 }
 
 fn main() -> ExitCode {
+    // As a broker of its own, in a process of its own.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == BROKER)
+    {
+        return tenbells::cli::run(std::env::args_os().skip(1));
+    }
     match run(Args::parse().command) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
@@ -54,6 +90,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<bool> {
     match command {
         Command::Simulate(args) => simulate::run(&args),
+        Command::Faults(args) => inject(args),
         Command::Check { file, calm, grace } => {
             let open = File::open(&file).with_context(|| file.display().to_string())?;
             let events = history::read(BufReader::new(open))?;
@@ -66,6 +103,32 @@ fn run(command: Command) -> anyhow::Result<bool> {
             Ok(verdict.is_clean())
         }
     }
+}
+
+fn inject(args: Faults) -> anyhow::Result<bool> {
+    let program = match args.program {
+        Some(program) => vec![program],
+        None => vec![std::env::current_exe()?.into_os_string(), BROKER.into()],
+    };
+    let extent = Extent {
+        points: args.points,
+        step: args.step,
+        seconds: args.seconds,
+        publishes: args.publishes,
+    };
+    let mut all_kept = true;
+    for scenario in args.scenarios {
+        let name = format!("{scenario:?}").to_lowercase();
+        match faults::run(scenario, &program, extent) {
+            Ok(Outcome::Kept(what)) => writeln!(stdout(), "{name}: {what}")?,
+            Ok(Outcome::Skipped(why)) => writeln!(stdout(), "{name}: skipped: {why}")?,
+            Err(error) => {
+                all_kept = false;
+                writeln!(stdout(), "{name}: FAILED: {error:#}")?;
+            }
+        }
+    }
+    Ok(all_kept)
 }
 
 fn micros(time: Duration) -> u64 {

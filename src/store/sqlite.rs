@@ -8,6 +8,7 @@ mod backup;
 mod reads;
 mod rows;
 mod schema;
+mod seal;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -59,6 +60,7 @@ impl SqliteStore {
     ) -> Result<Arc<Self>, OpenError> {
         let lock = schema::lock_folder(folder)?;
         let path = folder.join(DATABASE_FILE);
+        seal::take_off(folder, &path)?;
         let connection = schema::open_writer(&path)?;
         let (sender, receiver) = mpsc::channel(options.queue_max);
         let (feed_sender, feed_receiver) = mpsc::channel(options.feed_batches_max);
@@ -88,8 +90,17 @@ impl SqliteStore {
         // A feed that nobody took must not hold up the writer's last groups.
         drop(lock(&self.feed).take());
         if let Some(thread) = lock(&self.writer).take() {
-            // A writer that panicked has nothing left to finish.
-            let _ = thread.join();
+            // A writer that panicked has nothing left to finish, and what it leaves is not sealed.
+            if thread.join().is_ok() && self.failed.get().is_none() {
+                self.seal();
+            }
+        }
+    }
+
+    /// So that the next start can tell whether the database is still what it is now.
+    fn seal(&self) {
+        if let Err(error) = seal::put(&self.folder, &self.folder.join(DATABASE_FILE)) {
+            tracing::warn!(%error, "the database is not sealed: the next start can't tell whether it was altered");
         }
     }
 

@@ -1,4 +1,5 @@
 //! The program `proof`, run as a user runs it.
 
 mod check;
+mod faults;
 mod simulate;

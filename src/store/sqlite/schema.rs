@@ -6,6 +6,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 /// The schema that this program writes.
@@ -109,6 +110,16 @@ pub enum OpenError {
     /// The file is another program's.
     #[error("{0} is not a Tenbells database")]
     Foreign(String),
+    /// It is not what it was when the last process stopped.
+    #[error(
+        "{database} is not what it was when tenbells stopped: the disk has altered it, or another program has written to it. Restore a backup; or, to serve it as it is, remove {seal}"
+    )]
+    Altered {
+        /// The database.
+        database: String,
+        /// Its seal.
+        seal: String,
+    },
     /// SQLite refuses.
     #[error("the database can't be opened: {0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -162,6 +173,8 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     make_file(path).map_err(OpenError::Folder)?;
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    // The writer folds its log in before it ends in order. After a sync that failed nothing may be synced again.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     check(&connection, path)?;
     if connection.is_readonly(MAIN_DB)? {
         let message = format!("{} can't be written", path.display());
@@ -198,6 +211,7 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "query_only", "ON")?;
     connection.pragma_update(None, "cache_size", -8_192)?;
     connection.set_prepared_statement_cache_capacity(64);

@@ -334,3 +334,34 @@ fn a_folder_in_use_is_refused() {
     );
     assert!(matches!(second.err(), Some(OpenError::InUse(_))));
 }
+
+#[test]
+fn a_database_that_was_altered_while_nobody_had_it_is_refused() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join(DATABASE_FILE);
+    let first = open(folder.path());
+    store(&first, "t", vec![publish("e", "words")]).expect("stored");
+    first.close();
+    drop(first);
+    let whole = std::fs::read(&path).expect("the database");
+    let mut altered = whole.clone();
+    let last = altered.len() - 1;
+    altered[last] ^= 1;
+    for (what, bytes) in [("flipped", &altered[..]), ("cut", &whole[..last])] {
+        std::fs::write(&path, bytes).expect("written");
+        let refused = SqliteStore::open(
+            folder.path(),
+            StoreOptions::default(),
+            Arc::new(SystemClock),
+        );
+        let error = refused.err().expect("refused");
+        assert!(
+            matches!(error, OpenError::Altered { .. }),
+            "{what}: {error}"
+        );
+        assert!(error.to_string().contains("tenbells.seal"), "{error}");
+        assert_eq!(std::fs::read(&path).expect("read"), bytes, "left as it was");
+    }
+    std::fs::write(&path, &whole).expect("written");
+    drop(open(folder.path()));
+}
