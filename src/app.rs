@@ -13,13 +13,14 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::broker::{Broker, BrokerOptions, RingLimit};
+use crate::broker::{Broker, BrokerOptions, Outlet, RingLimit};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::demo;
 use crate::fanout::{FanOut, FanOutOptions};
 use crate::http::{
-    Admission, AdmissionLimit, Http, HttpOptions, Listener, ListenerOptions, admin_router, router,
+    Admission, AdmissionLimit, Http, HttpOptions, Listener, ListenerOptions, Streams, admin_router,
+    router,
 };
 use crate::keys::{KeyError, KeyRing, Keys};
 use crate::metrics::Metrics;
@@ -114,7 +115,9 @@ impl App {
         )
         .map_err(AppError::FanOut)?;
         let fanout = Arc::new(fanout);
-        broker.set_outlets(fanout.outlets());
+        let streams = Arc::<Streams>::default();
+        let as_outlet: Arc<dyn Outlet> = Arc::clone(&streams) as _;
+        broker.set_outlets(fanout.outlets().into_iter().chain([as_outlet]).collect());
         let admission = Arc::new(Admission::new(AdmissionLimit {
             connections_max: config.http.connections_max,
             publishers_reserved: config.http.reserved_for_publishers,
@@ -133,6 +136,7 @@ impl App {
             shutdown: shutdown.clone(),
             options: http_options(&config, templates),
             admission,
+            streams,
         });
         let public = listen(config.listen).await?;
         let admin = listen(config.admin_listen).await?;

@@ -6,6 +6,7 @@
 mod admission;
 mod auth;
 mod body;
+mod cut;
 mod desk;
 mod entries;
 mod feeds;
@@ -41,6 +42,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use admission::{Admission, AdmissionLimit, Admitted};
+pub use cut::Streams;
 pub use listener::{Listener, ListenerOptions};
 pub use ops::admin_router;
 
@@ -93,6 +95,7 @@ pub struct Http {
     pub(crate) shutdown: Shutdown,
     pub(crate) options: HttpOptions,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) streams: Arc<Streams>,
 }
 
 type State = axum::extract::State<Arc<Http>>;

@@ -13,6 +13,7 @@ mod idempotency;
 mod kill;
 mod overload;
 mod process;
+mod timing;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -44,6 +45,8 @@ pub enum Scenario {
     HalfOpen,
     /// Every cut and every flipped bit of a small data folder (every --step of them)
     Damage,
+    /// Whether what is hidden takes as long as what is not there; a measurement, to be run alone
+    Timing,
     /// Publishes that race with themselves, a fifth of them across a crash (--publishes)
     Idempotency,
 }
@@ -87,6 +90,7 @@ pub fn run(scenario: Scenario, program: &[OsString], extent: Extent) -> Result<O
             Scenario::Descriptors => overload::descriptors(&program).await,
             Scenario::Stop => calm::stopped(&program, Duration::from_secs(extent.seconds)).await,
             Scenario::HalfOpen => half_open::run(&program).await,
+            Scenario::Timing => timing::run(&program).await,
             Scenario::Damage => damage::run(extent.step).await,
             Scenario::Idempotency => idempotency::run(&program, extent.publishes).await,
         }

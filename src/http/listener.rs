@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::admission::{Admission, Admitted};
+use super::cut::Cut;
 use super::handshake::shake;
 use super::problem::jitter_s;
 use super::stall::StallGuard;
@@ -47,6 +48,8 @@ pub struct ListenerOptions {
 pub(super) struct Peer {
     /// Keeps the connection counted; a WebSocket takes it along.
     pub admitted: Arc<Admitted>,
+    /// Cuts it off in the middle of what was retracted.
+    pub cut: Arc<Cut>,
 }
 
 /// A bound socket with what it serves.
@@ -120,6 +123,7 @@ impl Listener {
             };
             let peer = Peer {
                 admitted: Arc::new(admitted),
+                cut: Arc::default(),
             };
             connections.spawn(serve(
                 stream,
@@ -158,12 +162,13 @@ async fn serve(stream: TcpStream, tls: Option<Arc<Tls>>, face: Face) {
     // Small answers go out at once; an error here only costs latency.
     let _ = stream.set_nodelay(true);
     let stall_max = face.options.stall_max;
+    let cut = Arc::clone(&face.peer.cut);
     let Some(tls) = tls else {
-        return converse(StallGuard::new(stream, stall_max), face).await;
+        return converse(StallGuard::new(stream, stall_max, cut), face).await;
     };
     let shutdown = face.shutdown.clone();
     let shaken = tokio::select! {
-        shaken = shake(stream, &tls, stall_max) => shaken,
+        shaken = shake(stream, &tls, stall_max, cut) => shaken,
         () = shutdown.wait() => None,
     };
     if let Some(stream) = shaken {

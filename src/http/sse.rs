@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State as Extract};
+use axum::extract::{Extension, Path, RawQuery, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
@@ -17,6 +17,8 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::auth::{Access, topic_name};
+use super::cut::Cut;
+use super::listener::Peer;
 use super::problem::Problem;
 use super::read::{Query, resume_from};
 use super::{Admitted, Http, State};
@@ -41,6 +43,7 @@ struct Reader {
     heartbeat: Interval,
     presence: Interval,
     readers_told: u64,
+    cut: Arc<Cut>,
     _counted: Presence,
     _admitted: Admitted,
 }
@@ -48,6 +51,7 @@ struct Reader {
 /// Opens the stream.
 pub(super) async fn stream(
     Extract(http): State,
+    Extension(peer): Extension<Peer>,
     Path(topic): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -68,7 +72,8 @@ pub(super) async fn stream(
         .reader()
         .ok_or_else(|| Problem::unavailable("as many readers as may be are here"))?;
     let start = http.broker.start(&channel, &after).await?;
-    let reader = Reader::new(http, channel, access, start, admitted);
+    http.streams.enter(&topic, &peer.cut);
+    let reader = Reader::new(http, channel, access, start, admitted, peer.cut);
     let mut response = Response::new(Body::from_stream(stream::unfold(
         reader,
         |mut reader| async move {
@@ -95,6 +100,7 @@ impl Reader {
         access: Access,
         start: Start,
         admitted: Admitted,
+        cut: Arc<Cut>,
     ) -> Self {
         let head = channel.watch_head();
         let now = channel.head();
@@ -120,6 +126,7 @@ impl Reader {
             readers_told: 0,
             _counted: channel.enter(),
             _admitted: admitted,
+            cut,
             first: Some(first),
             http,
             channel,
@@ -170,6 +177,7 @@ impl Reader {
     }
 
     async fn behind_cursor(&mut self) -> Result<Option<Bytes>, Problem> {
+        let before = self.cut.takes(self.channel.redactions());
         let frames = self
             .http
             .broker
@@ -181,6 +189,7 @@ impl Reader {
             )
             .await?;
         let Some(last) = frames.last() else {
+            self.cut.put_back(before);
             return Ok(None);
         };
         self.cursor = last.offset();

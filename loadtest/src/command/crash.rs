@@ -119,20 +119,41 @@ async fn measured(args: &CrashArgs, folder: &Path) -> Result<Report> {
     part.forget_ages();
     let peak = peak_bytes(pid)?;
     child.kill().await.context("can't stop the broker")?;
-    let seconds = |from: u64, to: u64| as_f64(to.saturating_sub(from)) / 1e6;
+    let took = Took {
+        killed_us,
+        started_us,
+        back_us,
+    };
     report.count("readers", "readers", readers);
-    let how = args.window.as_secs_f64();
-    report.figure("window_s", "readers come back within", how, "s");
+    figures(&mut report, args, &took, peak);
+    report.distribution("reconnect_us", "connect to subscribed", &part.tally.connect);
+    part.report(&mut report, "");
+    part.expect_all(&mut report, readers, topics);
+    report.seconds = start.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// When what happened.
+struct Took {
+    killed_us: u64,
+    started_us: u64,
+    back_us: u64,
+}
+
+fn figures(report: &mut Report, args: &CrashArgs, took: &Took, peak: u64) {
+    let seconds = |from: u64, to: u64| as_f64(to.saturating_sub(from)) / 1e6;
+    let window = args.window.as_secs_f64();
+    report.figure("window_s", "readers come back within", window, "s");
     report.figure(
         "restart_s",
         "kill to first answer",
-        seconds(killed_us, started_us),
+        seconds(took.killed_us, took.started_us),
         "s",
     );
     report.figure(
         "all_at_head_s",
         "first answer to all at the head",
-        seconds(started_us, back_us),
+        seconds(took.started_us, took.back_us),
         "s",
     );
     report.figure(
@@ -141,11 +162,6 @@ async fn measured(args: &CrashArgs, folder: &Path) -> Result<Report> {
         as_f64(peak) / 1_048_576.0,
         "MiB",
     );
-    report.distribution("reconnect_us", "connect to subscribed", &part.tally.connect);
-    part.report(&mut report, "");
-    part.expect_all(&mut report, readers, topics);
-    report.seconds = start.elapsed().as_secs_f64();
-    Ok(report)
 }
 
 /// Has all readers come back; when the last of them was where it had been.

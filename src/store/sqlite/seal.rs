@@ -51,6 +51,14 @@ pub(super) fn take_off(folder: &Path, database: &Path) -> Result<(), OpenError> 
         .map_err(OpenError::Folder)
 }
 
+/// Takes a seal off that belongs to a database which is there no more.
+pub(super) fn forget(folder: &Path) -> io::Result<()> {
+    match std::fs::remove_file(folder.join(SEAL_FILE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// What the seal of this database says.
 fn line(database: &Path) -> io::Result<String> {
     let mut file = File::open(database)?;
