@@ -23,6 +23,7 @@ use crate::http::{
     router,
 };
 use crate::keys::{KeyError, KeyRing, Keys};
+use crate::limits::{Limits, Proxies};
 use crate::metrics::Metrics;
 use crate::pages::{TemplateError, Templates};
 use crate::shutdown::Shutdown;
@@ -107,10 +108,12 @@ impl App {
         let broker = Broker::new(as_store, clock.clone(), broker_options(&config));
         let gate = Gate::new(Arc::clone(&keys) as _, Arc::clone(&tokens));
         let as_keys: Arc<dyn Keys> = Arc::new(gate);
+        let limits = Arc::new(limits(&config));
         let fanout = FanOut::start(
             fanout_options(&config),
             Arc::clone(&broker),
             Arc::clone(&as_keys),
+            Arc::clone(&limits),
             tokio::runtime::Handle::current(),
         )
         .map_err(AppError::FanOut)?;
@@ -118,12 +121,10 @@ impl App {
         let streams = Arc::<Streams>::default();
         let as_outlet: Arc<dyn Outlet> = Arc::clone(&streams) as _;
         broker.set_outlets(fanout.outlets().into_iter().chain([as_outlet]).collect());
-        let admission = Arc::new(Admission::new(AdmissionLimit {
-            connections_max: config.http.connections_max,
-            publishers_reserved: config.http.reserved_for_publishers,
-        }));
+        let admission = Arc::new(admission(&config));
         let metrics = Arc::new(Metrics::new());
         metrics.observe(readings::all(&broker, &fanout, &admission));
+        metrics.observe(readings::limits(&limits));
         if let Some(tls) = &tls {
             metrics.observe(readings::tls(tls));
         }
@@ -137,6 +138,7 @@ impl App {
             options: http_options(&config, templates),
             admission,
             streams,
+            limits: Arc::clone(&limits),
         });
         let public = listen(config.listen).await?;
         let admin = listen(config.admin_listen).await?;
@@ -144,6 +146,7 @@ impl App {
             tokio::spawn(Arc::clone(&broker).run()),
             tokio::spawn(keys.run()),
             tokio::spawn(tokens.run()),
+            tokio::spawn(limits.run()),
         ];
         tasks.extend(
             tls.iter()
@@ -275,6 +278,24 @@ async fn store_failure(store: &Arc<SqliteStore>) -> String {
         }
         tokio::time::sleep(STORE_CHECK).await;
     }
+}
+
+fn admission(config: &Config) -> Admission {
+    Admission::new(AdmissionLimit {
+        connections_max: config.http.connections_max,
+        publishers_reserved: config.http.reserved_for_publishers,
+    })
+}
+
+fn limits(config: &Config) -> Limits {
+    let proxies = Proxies::new(config.http.trusted_proxies.clone());
+    let by_address = !config.behind_proxy || !config.http.trusted_proxies.is_empty();
+    if !by_address {
+        tracing::warn!(
+            "behind a proxy that is not named: no address is counted; http.trusted_proxies tells whom it speaks for"
+        );
+    }
+    Limits::new(&config.limits, proxies, by_address)
 }
 
 fn store_options(config: &Config) -> StoreOptions {

@@ -8,6 +8,7 @@ mod bounds;
 mod check;
 mod error;
 mod form;
+mod limits;
 mod machine;
 mod settings;
 #[cfg(test)]
@@ -15,12 +16,15 @@ mod tests;
 mod tokens;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use error::{ConfigError, Origin};
 pub use machine::Machine;
 pub use settings::{Flag, Settings, Sources};
+
+use ipnet::IpNet;
 
 use crate::telemetry::LogFormat;
 
@@ -57,10 +61,38 @@ pub struct Config {
     pub ring: RingConfig,
     /// WebSockets.
     pub websocket: WsConfig,
+    /// How much one address or key may ask for.
+    pub limits: LimitsConfig,
     /// Reader tokens.
     pub tokens: TokensConfig,
     /// Log lines.
     pub log: LogConfig,
+}
+
+/// How much one address or key may ask for; what is none has no limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// Networks whose addresses are not counted.
+    pub exempt: Vec<IpNet>,
+    /// Most addresses that are counted, each.
+    pub addresses_max: usize,
+    /// Requests of readers, by address.
+    pub reads: Option<Rate>,
+    /// Changes replayed to readers that are far behind, by address.
+    pub replays: Option<Rate>,
+    /// Keys, tokens and tickets that are not good, by address.
+    pub auth_failures: Option<Rate>,
+    /// Requests under a key that may publish, by key.
+    pub publishes: Option<Rate>,
+}
+
+/// So many at once, and one more each so often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// In what time one comes back.
+    pub one_per: Duration,
+    /// Most at once.
+    pub burst: NonZeroU32,
 }
 
 /// Reader tokens, and the tickets that stand for them.
@@ -146,6 +178,8 @@ pub struct HttpConfig {
     pub sse_heartbeat: Duration,
     /// When a reader of an event stream is told to come back.
     pub sse_retry: Duration,
+    /// Networks of proxies that are believed about whom they speak for.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// Bounds of topics.

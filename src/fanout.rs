@@ -33,6 +33,7 @@ use self::inbox::{Command, Inbox};
 use self::shard::{Shard, ShardParts};
 use crate::broker::{Broker, Channel, Outlet, Ticket};
 use crate::keys::{Grant, Keys};
+use crate::limits::{Address, Limits};
 use crate::model::{After, TopicName};
 use crate::protocol::Wire;
 
@@ -55,6 +56,8 @@ pub struct Handover {
 pub struct Hello {
     /// The grant of the key that came with the handshake.
     pub grant: Option<Arc<Grant>>,
+    /// Whom its replays count for; none where they are not counted.
+    pub client: Option<Address>,
     /// The topic to follow at once.
     pub subscribe: Option<(TopicName, After)>,
     /// In which form the reader gets its changes.
@@ -125,6 +128,7 @@ impl FanOut {
         options: FanOutOptions,
         broker: Arc<Broker>,
         keys: Arc<dyn Keys>,
+        limits: Arc<Limits>,
         runtime: Handle,
     ) -> io::Result<Self> {
         let count = options.shards.clamp(1, 1_024);
@@ -135,6 +139,7 @@ impl FanOut {
                     options: Arc::clone(&options),
                     broker: Arc::clone(&broker),
                     keys: Arc::clone(&keys),
+                    limits: Arc::clone(&limits),
                     runtime: runtime.clone(),
                 })?;
                 let counters = shard.counters();

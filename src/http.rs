@@ -8,9 +8,11 @@ mod auth;
 mod body;
 mod cut;
 mod desk;
+mod desk_page;
 mod entries;
 mod feeds;
 mod fragment;
+mod guard;
 mod handshake;
 mod linger;
 mod listener;
@@ -50,6 +52,7 @@ use self::problem::Problem;
 use crate::broker::Broker;
 use crate::fanout::FanOut;
 use crate::keys::Keys;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::pages::Templates;
 use crate::protocol::Code;
@@ -96,6 +99,7 @@ pub struct Http {
     pub(crate) options: HttpOptions,
     pub(crate) admission: Arc<Admission>,
     pub(crate) streams: Arc<Streams>,
+    pub(crate) limits: Arc<Limits>,
 }
 
 type State = axum::extract::State<Arc<Http>>;
@@ -104,12 +108,38 @@ type State = axum::extract::State<Arc<Http>>;
 pub fn router(http: Arc<Http>) -> Router {
     let cors = cors(&http.options.origins);
     let hsts = http.options.hsts.map(hsts);
+    routes()
+        .layer(CatchPanicLayer::custom(|_| {
+            use axum::response::IntoResponse;
+            Problem::new(Code::Internal, "the request hit an error of the server").into_response()
+        }))
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&http),
+            guard::guard,
+        ))
+        .layer(cors)
+        .layer(tower::util::option_layer(hsts))
+        .layer(CompressionLayer::new())
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&http),
+            ops::measure,
+        ))
+        .layer(axum::middleware::map_request(
+            |request: axum::extract::Request| async { linger::lingering(request) },
+        ))
+        .with_state(http)
+}
+
+/// Paths and methods, and what answers them.
+fn routes() -> Router<Arc<Http>> {
     Router::new()
         .route("/", get(pages::index))
         .route("/t/{topic}", get(pages::page))
         .route("/t/{topic}/fragment", get(fragment::fragment))
         .route("/oembed", get(oembed::oembed))
         .route("/assets/{name}", get(pages::asset))
+        .route("/desk", get(desk_page::page))
+        .route("/desk/{name}", get(desk_page::asset))
         .route("/v1/ws", get(websocket::upgrade))
         .route("/v1/key", get(desk::key))
         .route("/v1/tickets", post(tickets::give))
@@ -154,21 +184,6 @@ pub fn router(http: Arc<Http>) -> Router {
                 "this path takes other methods: see the Allow header",
             )
         })
-        .layer(CatchPanicLayer::custom(|_| {
-            use axum::response::IntoResponse;
-            Problem::new(Code::Internal, "the request hit an error of the server").into_response()
-        }))
-        .layer(cors)
-        .layer(tower::util::option_layer(hsts))
-        .layer(CompressionLayer::new())
-        .layer(axum::middleware::from_fn_with_state(
-            Arc::clone(&http),
-            ops::measure,
-        ))
-        .layer(axum::middleware::map_request(
-            |request: axum::extract::Request| async { linger::lingering(request) },
-        ))
-        .with_state(http)
 }
 
 /// Strict-Transport-Security (RFC 6797) on every answer.
@@ -205,7 +220,10 @@ fn cors(origins: &[String]) -> CorsLayer {
             ETAG,
             LOCATION,
             RETRY_AFTER,
+            problem::RATE_LIMIT,
+            problem::RATE_LIMIT_POLICY,
             response::HEAD_HEADER,
+            response::TICKET_HEADER,
             response::REPLAYED_HEADER,
         ])
         .max_age(Duration::from_secs(600))

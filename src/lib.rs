@@ -11,6 +11,7 @@ pub mod fanout;
 pub mod http;
 pub mod import;
 pub mod keys;
+pub mod limits;
 pub mod metrics;
 pub mod model;
 pub mod pages;

@@ -148,7 +148,10 @@ impl Limits {
         let mut tick = tokio::time::interval(SWEEP_EVERY);
         loop {
             tick.tick().await;
-            for limiter in [&self.reads, &self.replays, &self.failures].into_iter().flatten() {
+            for limiter in [&self.reads, &self.replays, &self.failures]
+                .into_iter()
+                .flatten()
+            {
                 limiter.cells.sweep();
             }
             if let Some(limiter) = &self.publishes {
@@ -189,7 +192,9 @@ impl<K: std::hash::Hash + Eq + Clone> Limiter<K> {
     /// Takes so much, or as much as there can be where that is less.
     fn take(&self, key: &K, amount: u32) -> Result<(), Exceeded> {
         let burst = self.quota.burst_size();
-        let amount = NonZeroU32::new(amount).unwrap_or(NonZeroU32::MIN).min(burst);
+        let amount = NonZeroU32::new(amount)
+            .unwrap_or(NonZeroU32::MIN)
+            .min(burst);
         let Ok(Err(until)) = self.limiter.check_key_n(key, amount) else {
             return Ok(());
         };
@@ -205,7 +210,8 @@ impl<K: std::hash::Hash + Eq + Clone> Limiter<K> {
 impl Exceeded {
     /// Whole seconds to wait, at least one.
     pub fn retry_after_s(&self) -> u64 {
-        self.wait.as_secs() + u64::from(self.wait.subsec_nanos() > 0).max(u64::from(self.wait.is_zero()))
+        self.wait.as_secs()
+            + u64::from(self.wait.subsec_nanos() > 0).max(u64::from(self.wait.is_zero()))
     }
 }
 
@@ -232,7 +238,10 @@ mod tests {
                 limiter.take(&address(last), 1).expect("within the burst");
             }
             let refused = limiter.take(&address(last), 1).expect_err("beyond it");
-            assert_eq!((refused.burst, refused.window), (5, Duration::from_secs(300)));
+            assert_eq!(
+                (refused.burst, refused.window),
+                (5, Duration::from_secs(300))
+            );
             assert!((59..=60).contains(&refused.retry_after_s()), "{refused:?}");
         }
     }
@@ -259,8 +268,12 @@ mod tests {
         let limiter = Limiter::new("replay", rate(100, Duration::from_secs(60)), 10);
         limiter.take(&address(1), 60).expect("within");
         assert!(limiter.take(&address(1), 60).is_err());
-        limiter.take(&address(1), 40).expect("the refused one cost nothing");
-        limiter.take(&address(2), 1_000_000).expect("all there can be");
+        limiter
+            .take(&address(1), 40)
+            .expect("the refused one cost nothing");
+        limiter
+            .take(&address(2), 1_000_000)
+            .expect("all there can be");
         assert!(limiter.take(&address(2), 1).is_err());
     }
 

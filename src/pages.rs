@@ -7,6 +7,7 @@
 
 mod assets;
 mod context;
+mod desk;
 mod feeds;
 mod jsonld;
 mod oembed;
@@ -16,6 +17,7 @@ mod templates;
 mod tests;
 
 pub use assets::{Asset, asset};
+pub use desk::{DESK_CSP, desk, desk_asset};
 pub use feeds::{atom, json_feed};
 pub use jsonld::jsonld;
 pub use oembed::oembed;

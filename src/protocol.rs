@@ -12,7 +12,9 @@ mod ws;
 pub use close::CloseCode;
 pub use code::Code;
 pub use deflate::{DEFLATE_RESPONSE, InflateError, deflate_frame, inflate, takes_deflate};
-pub use ops::{ClientOp, InvalidOp, error, pong, presence, reset, subscribed, unsubscribed};
+pub use ops::{
+    ClientOp, InvalidOp, error, pong, presence, rate_limited, reset, subscribed, unsubscribed,
+};
 pub use sse::{sse_change, sse_presence, sse_reset, sse_start};
 pub use ws::{
     Wire, change_frame, close_frame, deflated_change_frame, ping_frame, pong_frame, text_frame,

@@ -8,6 +8,7 @@ pub mod compare;
 pub mod crash;
 pub mod fanout;
 pub mod idle;
+pub mod overload;
 pub mod pair;
 pub mod publish;
 pub mod ratio;

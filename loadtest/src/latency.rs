@@ -40,6 +40,11 @@ impl Latency {
         self.0.len()
     }
 
+    /// How many values there are up to this one, in microseconds.
+    pub fn count_up_to(&self, value: u64) -> u64 {
+        self.0.count_between(0, value.min(HOUR_MICROS))
+    }
+
     /// The latency below which `share` percent are, in microseconds.
     pub fn percentile(&self, share: f64) -> u64 {
         self.0.value_at_percentile(share)

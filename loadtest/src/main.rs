@@ -86,6 +86,8 @@ enum Command {
     Churn(command::churn::ChurnArgs),
     /// Readers to whom nothing happens: what their heartbeats cost, and their memory
     Idle(command::idle::IdleArgs),
+    /// Several times the load for a minute, then the usual one: how soon is its goodput back?
+    Overload(command::overload::OverloadArgs),
     /// A long history read from its start by many readers at once
     Catchup(command::catchup::CatchupArgs),
     /// The bare send loop over as many sockets and bytes: what the machine itself asks for
@@ -153,6 +155,7 @@ fn run(command: &Command, output: &Output) -> Result<Report> {
             Command::Slow(args) => command::slow::run(args).await,
             Command::Churn(args) => command::churn::run(args).await,
             Command::Idle(args) => command::idle::run(args).await,
+            Command::Overload(args) => command::overload::run(args).await,
             Command::Catchup(args) => command::catchup::run(args).await,
             Command::Bare(args) => command::bare::run(args).await,
             Command::Ratio(args) => command::ratio::run(args).await,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::broker::Broker;
 use crate::fanout::{Counters, FanOut};
 use crate::http::Admission;
+use crate::limits::Limits;
 use crate::metrics::Reading;
 use crate::tls::Tls;
 
@@ -67,6 +68,16 @@ pub(super) fn all(
             counted(fanout, |of| of.closed),
         ),
     ]
+}
+
+/// Those of rate limits.
+pub(super) fn limits(limits: &Arc<Limits>) -> Vec<Metric> {
+    let limits = Arc::clone(limits);
+    vec![counter(
+        "rate_limited",
+        "Requests and replays refused by a rate limit",
+        move || limits.refused(),
+    )]
 }
 
 /// Those of TLS.

@@ -108,7 +108,9 @@ fn exit_of_code(code: Code) -> Exit {
         Code::Unauthorized | Code::Forbidden | Code::OriginRefused => Exit::Denied,
         Code::TopicNotFound | Code::EntryNotFound | Code::NotFound => Exit::NoInput,
         // A full disk is emptied by somebody; the same command works then.
-        Code::Unavailable | Code::Timeout | Code::StorageFull => Exit::Temporary,
+        Code::Unavailable | Code::Timeout | Code::StorageFull | Code::RateLimited => {
+            Exit::Temporary
+        }
         Code::InvalidJson
         | Code::InvalidField
         | Code::InvalidTopic
@@ -228,7 +230,7 @@ mod tests {
             let expected = match code.as_str() {
                 "unauthorized" | "forbidden" | "origin_refused" => Exit::Denied,
                 "topic_not_found" | "entry_not_found" | "not_found" => Exit::NoInput,
-                "unavailable" | "timeout" | "storage_full" => Exit::Temporary,
+                "unavailable" | "timeout" | "storage_full" | "rate_limited" => Exit::Temporary,
                 "outcome_unknown" | "internal" => Exit::Unavailable,
                 _ => Exit::Data,
             };
@@ -242,7 +244,7 @@ mod tests {
                 "{word}"
             );
         }
-        for word in ["rate_limited", "overloaded", "draining", ""] {
+        for word in ["too_many", "overloaded", "draining", ""] {
             assert!(!is_temporary_word(word), "{word}");
         }
     }
@@ -259,7 +261,11 @@ mod tests {
         for code in Code::ALL {
             let expected = matches!(
                 code,
-                Code::Unavailable | Code::Timeout | Code::StorageFull | Code::OutcomeUnknown
+                Code::Unavailable
+                    | Code::Timeout
+                    | Code::StorageFull
+                    | Code::RateLimited
+                    | Code::OutcomeUnknown
             );
             assert_eq!(repeated(code.as_str(), code.status()), expected, "{code:?}");
         }

@@ -38,6 +38,7 @@ pub(super) enum Kind {
 const KIB: i64 = 1_024;
 const MIB: i64 = 1_024 * KIB;
 const GIB: i64 = 1_024 * MIB;
+const MILLION: i64 = 1_000_000;
 const SECOND_MS: i64 = 1_000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
@@ -66,6 +67,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("http.wait_max_ms", ms(SECOND_MS, 10 * MINUTE_MS)),
     setting("http.sse_heartbeat_ms", ms(SECOND_MS, 5 * MINUTE_MS)),
     setting("http.sse_retry_ms", ms(100, MINUTE_MS)),
+    setting("http.trusted_proxies", List),
     setting("topics.max", count(1, 1_000_000, "topics")),
     setting("topics.idle_ms", ms(SECOND_MS, DAY_MS)),
     setting("topics.auto_create", Switch),
@@ -88,6 +90,22 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("tls.handshake_timeout_ms", ms(100, MINUTE_MS)),
     setting("tls.reload_every_ms", ms(SECOND_MS, DAY_MS)),
     setting("tls.hsts_s", count(0, 63_072_000, "s")),
+    setting("limits.exempt", List),
+    setting(
+        "limits.addresses_max",
+        count(1_000, 10_000_000, "addresses"),
+    ),
+    setting("limits.reads_per_s", count(0, MILLION, "requests")),
+    setting("limits.reads_burst", count(1, MILLION, "requests")),
+    setting("limits.replays_per_s", count(0, 100 * MILLION, "changes")),
+    setting("limits.replays_burst", count(1, 100 * MILLION, "changes")),
+    setting(
+        "limits.auth_failures_per_min",
+        count(0, MILLION, "failures"),
+    ),
+    setting("limits.auth_failures_burst", count(1, MILLION, "failures")),
+    setting("limits.publishes_per_s", count(0, MILLION, "requests")),
+    setting("limits.publishes_burst", count(1, MILLION, "requests")),
     setting("tokens.leeway_s", count(0, 120, "s")),
     setting("tokens.lifetime_max_s", count(60, 31_536_000, "s")),
     setting("tokens.revocations", Text),

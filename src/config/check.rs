@@ -11,8 +11,8 @@ use url::Url;
 
 use super::machine::FILES_RESERVED;
 use super::settings::Layers;
-use super::tokens;
 use super::{ConfigError, Machine};
+use super::{limits, tokens};
 
 /// Most origins on the list: it is gone through at every request of a page.
 const ORIGINS_MAX: usize = 100;
@@ -27,6 +27,7 @@ pub(super) fn check(layers: &Layers, machine: Machine) -> Result<(), ConfigError
     origins(layers)?;
     connections(layers, machine)?;
     bodies(layers)?;
+    limits::check(layers)?;
     tokens::check(layers)?;
     log_level(layers)
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::limits::{LimitsForm, networks};
 use super::tokens::TokensForm;
 use super::{
     Config, HttpConfig, LogConfig, Machine, PagesConfig, RingConfig, TlsConfig, TopicsConfig,
@@ -46,6 +47,7 @@ pub(super) struct Form {
     pub pages: PagesForm,
     pub ring: RingForm,
     pub websocket: WsForm,
+    pub limits: LimitsForm,
     pub tokens: TokensForm,
     pub log: LogForm,
 }
@@ -74,6 +76,7 @@ pub(super) struct HttpForm {
     pub wait_max_ms: i64,
     pub sse_heartbeat_ms: i64,
     pub sse_retry_ms: i64,
+    pub trusted_proxies: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +140,7 @@ impl Default for Form {
             pages: PagesForm::default(),
             ring: RingForm::default(),
             websocket: WsForm::default(),
+            limits: LimitsForm::default(),
             tokens: TokensForm::default(),
             log: LogForm::default(),
         }
@@ -167,6 +171,7 @@ impl Default for HttpForm {
             wait_max_ms: 60_000,
             sse_heartbeat_ms: 15_000,
             sse_retry_ms: 2_000,
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -267,6 +272,7 @@ impl Form {
                 stall_max: duration(self.websocket.stall_max_ms),
                 deflate: self.websocket.deflate,
             },
+            limits: self.limits.config(),
             tokens: self.tokens.config(),
             log: LogConfig {
                 format: self.log.format,
@@ -300,6 +306,7 @@ impl HttpForm {
             wait_max: duration(self.wait_max_ms),
             sse_heartbeat: duration(self.sse_heartbeat_ms),
             sse_retry: duration(self.sse_retry_ms),
+            trusted_proxies: networks(&self.trusted_proxies),
         }
     }
 }

@@ -81,9 +81,11 @@ pub(super) fn networks(list: &[String]) -> Vec<IpNet> {
 
 /// A network, or one address.
 fn network(text: &str) -> Option<IpNet> {
-    text.parse::<IpNet>()
-        .ok()
-        .or_else(|| text.parse().ok().map(|ip: std::net::IpAddr| IpNet::from(ip)))
+    text.parse::<IpNet>().ok().or_else(|| {
+        text.parse()
+            .ok()
+            .map(|ip: std::net::IpAddr| IpNet::from(ip))
+    })
 }
 
 /// Checks the two lists of networks.
@@ -100,7 +102,8 @@ pub(super) fn check(layers: &Layers) -> Result<(), ConfigError> {
         for text in list {
             let Some(network) = network(text) else {
                 let value = format!("a list with {text:?}");
-                let reason = "which is no address and no network such as 10.0.0.0/8 or 2001:db8::/32";
+                let reason =
+                    "which is no address and no network such as 10.0.0.0/8 or 2001:db8::/32";
                 return Err(refused(layers, key, value, reason));
             };
             if key == "http.trusted_proxies" && network.prefix_len() == 0 {

@@ -102,6 +102,7 @@ fn every_setting_has_a_variable_that_sets_it() {
         (_, bounds::Kind::Integer { min, .. }) => (min + 5).to_string(),
         (_, bounds::Kind::Switch) => "true".to_owned(),
         (_, bounds::Kind::Text) => "elsewhere".to_owned(),
+        ("limits.exempt" | "http.trusted_proxies", _) => "10.0.0.0/8, 2001:db8::1".to_owned(),
         (_, bounds::Kind::List) => "https://a.example, https://b.example".to_owned(),
         (_, bounds::Kind::Tables) => "[]".to_owned(),
     };

@@ -14,6 +14,7 @@ use super::inbound::{Accepts, Assembly, Received};
 use super::socket::{Sent, Socket};
 use crate::broker::Channel;
 use crate::keys::{Grant, Right};
+use crate::limits::Address;
 use crate::model::TopicName;
 use crate::protocol::{CloseCode, Wire};
 
@@ -79,6 +80,8 @@ pub(super) struct Connection {
     /// Most readers follow one topic: that costs no allocation.
     pub subscriptions: SmallVec<[Subscription; 2]>,
     pub grant: Option<Arc<Grant>>,
+    /// Whom its replays count for.
+    pub client: Option<Address>,
     /// None for nearly all at nearly all times, which keeps the shard's memory of many readers in its cache.
     half_done: Option<Box<HalfDone>>,
     /// Tick at which the kernel had no room, for as long as it hasn't.
@@ -119,6 +122,7 @@ impl Connection {
             wire: hello.wire,
             subscriptions: SmallVec::new(),
             grant: hello.grant,
+            client: hello.client,
             half_done: None,
             blocked_at: None,
             opened_at: now,

@@ -35,6 +35,7 @@ use super::wheel::{TICK, Wheel};
 use super::{FanOutOptions, Handover, Hello};
 use crate::broker::Broker;
 use crate::keys::Keys;
+use crate::limits::Limits;
 use crate::model::{After, TopicName};
 use crate::protocol::{CloseCode, close_frame};
 
@@ -50,6 +51,7 @@ pub(super) struct ShardParts {
     pub options: Arc<FanOutOptions>,
     pub broker: Arc<Broker>,
     pub keys: Arc<dyn Keys>,
+    pub limits: Arc<Limits>,
     pub runtime: Handle,
 }
 

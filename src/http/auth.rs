@@ -23,21 +23,12 @@ impl Http {
     /// # Errors
     /// `unauthorized` for a key that is not known: a wrong key never reads as no key.
     pub(super) fn grant(&self, headers: &HeaderMap) -> Result<Option<Arc<Grant>>, Problem> {
-        let Some(value) = headers.get(header::AUTHORIZATION) else {
+        if !headers.contains_key(header::AUTHORIZATION) {
             return Ok(None);
-        };
-        let token = value
-            .to_str()
-            .ok()
-            .and_then(|text| {
-                let (scheme, token) = text.split_once(' ')?;
-                scheme
-                    .eq_ignore_ascii_case("bearer")
-                    .then_some(token.trim())
-            })
-            .ok_or_else(|| {
-                Problem::new(Code::Unauthorized, "the Authorization header is Bearer KEY")
-            })?;
+        }
+        let token = bearer(headers).ok_or_else(|| {
+            Problem::new(Code::Unauthorized, "the Authorization header is Bearer KEY")
+        })?;
         self.keys.authenticate(token).map(Some).map_err(|denied| {
             if denied != Denied::NotNow {
                 self.metrics.auth_failures.inc();
@@ -214,6 +205,15 @@ impl Access {
             tokio::time::sleep(STANDS_EVERY).await;
         }
     }
+}
+
+/// What stands behind `Authorization: Bearer`.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = text.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {

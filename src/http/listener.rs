@@ -4,6 +4,7 @@
 //! hyper has no WebSocket over HTTP/2.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub(super) struct Peer {
     pub admitted: Arc<Admitted>,
     /// Cuts it off in the middle of what was retracted.
     pub cut: Arc<Cut>,
+    /// Who is at the other end of it.
+    pub address: IpAddr,
 }
 
 /// A bound socket with what it serves.
@@ -101,7 +104,7 @@ impl Listener {
     pub async fn run(self, shutdown: Shutdown) {
         let mut connections = JoinSet::new();
         loop {
-            let (stream, _) = tokio::select! {
+            let (stream, address) = tokio::select! {
                 () = shutdown.wait() => break,
                 accepted = self.listener.accept() => match accepted {
                     Ok(accepted) => accepted,
@@ -124,6 +127,7 @@ impl Listener {
             let peer = Peer {
                 admitted: Arc::new(admitted),
                 cut: Arc::default(),
+                address: address.ip(),
             };
             connections.spawn(serve(
                 stream,

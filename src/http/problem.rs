@@ -3,15 +3,20 @@
 //! The one place where errors of the broker and the store become HTTP. What the caller can't use (paths, SQL, causes)
 //! goes to the log, not into the answer.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::broker::WriteError;
 use crate::keys::Denied;
+use crate::limits::Exceeded;
 use crate::model::Invalid;
 use crate::protocol::Code;
 use crate::store::{AppendError, ReadError, Refused};
+
+/// What is left of a limit, and which it is.
+pub(super) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub(super) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// An error answer.
 #[derive(Debug, Clone)]
@@ -21,7 +26,8 @@ pub struct Problem {
     detail: String,
     field: Option<String>,
     current_revision: Option<u64>,
-    retry_after_s: Option<u32>,
+    retry_after_s: Option<u64>,
+    exceeded: Option<Box<Exceeded>>,
 }
 
 impl Problem {
@@ -35,6 +41,7 @@ impl Problem {
             field: None,
             current_revision: None,
             retry_after_s: None,
+            exceeded: None,
         }
     }
 
@@ -47,7 +54,7 @@ impl Problem {
     /// Not available now: come back in 1 to 5 s, spread so that not all come at once.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self {
-            retry_after_s: Some(jitter_s()),
+            retry_after_s: Some(jitter_s().into()),
             ..Self::new(Code::Unavailable, detail)
         }
     }
@@ -102,7 +109,42 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if let Some(exceeded) = self.exceeded {
+            rate_limit_fields(headers, &exceeded);
+        }
         response
+    }
+}
+
+/// RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers).
+fn rate_limit_fields(headers: &mut HeaderMap, exceeded: &Exceeded) {
+    let (name, seconds) = (exceeded.policy, exceeded.retry_after_s());
+    let (quota, window_s) = (exceeded.burst, exceeded.window.as_secs().max(1));
+    for (field, value) in [
+        (
+            RATE_LIMIT_POLICY,
+            format!("\"{name}\";q={quota};w={window_s}"),
+        ),
+        (RATE_LIMIT, format!("\"{name}\";r=0;t={seconds}")),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(field, value);
+        }
+    }
+}
+
+impl From<Exceeded> for Problem {
+    fn from(exceeded: Exceeded) -> Self {
+        let seconds = exceeded.retry_after_s();
+        let (name, quota) = (exceeded.policy, exceeded.burst);
+        Self {
+            retry_after_s: Some(seconds),
+            exceeded: Some(Box::new(exceeded)),
+            ..Self::new(
+                Code::RateLimited,
+                format!("the {name} limit is {quota} at once; come back in {seconds} s"),
+            )
+        }
     }
 }
 

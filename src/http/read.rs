@@ -1,17 +1,18 @@
 //! Reading over HTTP: the topic, snapshot pages, one entry, catch-up pages and long polls, the audit trail.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use axum::extract::{Path, RawQuery, State as Extract};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Extension, Path, RawQuery, State as Extract};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::auth::{Access, entry_id, topic_name};
+use super::guard::Client;
 use super::problem::Problem;
 use super::response::{
-    Audience, cached, etag_of, etag_of_bytes, json, uncached, with_fields, with_head,
+    Audience, TICKET_HEADER, cached, etag_of, etag_of_bytes, json, uncached, with_fields, with_head,
 };
 use super::{Http, State};
 use crate::broker::{Answer, Changes, Channel, EntryAnswer, Start};
@@ -176,6 +177,7 @@ pub(super) async fn entry(
 /// `GET /v1/topics/{topic}/changes`: a catch-up page; with `wait`, a long poll.
 pub(super) async fn changes(
     Extract(http): State,
+    client: Option<Extension<Client>>,
     Path(topic): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -185,7 +187,9 @@ pub(super) async fn changes(
     let limit = query.limit(CHANGES_DEFAULT)?;
     let after = query.after()?;
     let wait = query.wait(http.options.wait_max)?;
-    let (channel, access) = http.readable(&headers, &topic).await?;
+    let grant = http.caller(&headers, &query)?;
+    let has_ticket = query.get("ticket").is_some();
+    let (channel, access) = http.readable_as(grant, &topic).await?;
     let from = match http.broker.start(&channel, &after).await? {
         Start::From(offset) => offset,
         Start::Reset(reason) => {
@@ -194,9 +198,13 @@ pub(super) async fn changes(
                 r#"{{"topic":"{topic}","changes":[],"position":"{position}","reset":{{"position":"{position}","reason":"{}"}}}}"#,
                 reason.as_str()
             );
-            return Ok(finish(&headers, &channel, body, true));
+            let response = finish(&headers, &channel, body, true);
+            return next_ticket(&http, &access, has_ticket, response);
         }
     };
+    let behind = channel.head().saturating_sub(from);
+    let client = client.map(|Extension(client)| client);
+    http.count_replay(client, behind, behind.min(limit as u64))?;
     let frames = poll(&http, &channel, &access, from, limit, wait).await?;
     let changes: Vec<&str> = frames.iter().map(|frame| frame.json().as_ref()).collect();
     let position = channel
@@ -206,7 +214,26 @@ pub(super) async fn changes(
         r#"{{"topic":"{topic}","changes":[{}],"position":"{position}"}}"#,
         changes.join(",")
     );
-    Ok(finish(&headers, &channel, body, frames.is_empty()))
+    let response = finish(&headers, &channel, body, frames.is_empty());
+    next_ticket(&http, &access, has_ticket, response)
+}
+
+/// The answer to a ticket has the next one in it, as a page polls again and again; such an answer is nobody else's.
+fn next_ticket(
+    http: &Http,
+    access: &Access,
+    has_ticket: bool,
+    response: Response,
+) -> Result<Response, Problem> {
+    let Some(grant) = access.0.as_ref().filter(|_| has_ticket) else {
+        return Ok(response);
+    };
+    let ticket = http.tickets.give(Arc::clone(grant), Instant::now())?;
+    let mut response = uncached(response, Audience::Caller);
+    if let Ok(ticket) = HeaderValue::from_str(&ticket) {
+        response.headers_mut().insert(TICKET_HEADER, ticket);
+    }
+    Ok(response)
 }
 
 /// An answer that says "nothing yet" must not be kept; one with changes may, by everyone who asks the same.
@@ -215,7 +242,7 @@ fn finish(headers: &HeaderMap, channel: &Channel, body: String, passing: bool) -
         let mut response = json(StatusCode::OK, body);
         response.headers_mut().insert(
             axum::http::header::CACHE_CONTROL,
-            axum::http::HeaderValue::from_static("no-store"),
+            HeaderValue::from_static("no-store"),
         );
         response
     } else {
@@ -324,7 +351,7 @@ pub(super) async fn audit(
     let mut response = json(StatusCode::OK, body);
     response.headers_mut().insert(
         axum::http::header::CACHE_CONTROL,
-        axum::http::HeaderValue::from_static("private, no-store"),
+        HeaderValue::from_static("private, no-store"),
     );
     Ok(response.into_response())
 }

@@ -11,6 +11,8 @@ use crate::model::{Offset, Position};
 
 /// The head of the topic, beside an answer whose bytes must not depend on it.
 pub(super) const HEAD_HEADER: HeaderName = HeaderName::from_static("tenbells-head");
+/// The next ticket, beside the answer to one.
+pub(super) const TICKET_HEADER: HeaderName = HeaderName::from_static("tenbells-ticket");
 /// Set where an answer is that of an earlier request with the same idempotency key.
 pub(super) const REPLAYED_HEADER: HeaderName = HeaderName::from_static("idempotency-replayed");
 

@@ -18,6 +18,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::auth::{Access, topic_name};
 use super::cut::Cut;
+use super::guard::Client;
 use super::listener::Peer;
 use super::problem::Problem;
 use super::read::{Query, resume_from};
@@ -52,6 +53,7 @@ struct Reader {
 pub(super) async fn stream(
     Extract(http): State,
     Extension(peer): Extension<Peer>,
+    client: Option<Extension<Client>>,
     Path(topic): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -72,6 +74,10 @@ pub(super) async fn stream(
         .reader()
         .ok_or_else(|| Problem::unavailable("as many readers as may be are here"))?;
     let start = http.broker.start(&channel, &after).await?;
+    if let Start::From(cursor) = &start {
+        let behind = channel.head().saturating_sub(*cursor);
+        http.count_replay(client.map(|Extension(client)| client), behind, behind)?;
+    }
     http.streams.enter(&topic, &peer.cut);
     let reader = Reader::new(http, channel, access, start, admitted, peer.cut);
     let mut response = Response::new(Body::from_stream(stream::unfold(

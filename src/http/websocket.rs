@@ -13,6 +13,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::auth::topic_name;
+use super::guard::Client;
 use super::listener::Peer;
 use super::problem::Problem;
 use super::read::Query;
@@ -55,8 +56,10 @@ pub(super) async fn upgrade(
         .extensions()
         .get::<Peer>()
         .map(|peer| Arc::clone(&peer.admitted));
+    let client = request.extensions().get::<Client>().copied();
     let hello = Hello {
         grant,
+        client: client.and_then(|client| client.0),
         subscribe,
         wire,
         admission: Box::new((reader, connection)),

@@ -72,7 +72,9 @@ impl Proxies {
 /// An address, with a port perhaps.
 fn parse(text: &str) -> Option<IpAddr> {
     let text = text.trim();
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
     let ip = bare.unwrap_or(text).parse::<IpAddr>();
     ip.or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()))
         .map(|ip| ip.to_canonical())
@@ -90,7 +92,9 @@ mod tests {
             headers.append(FIELD, field.parse().expect("a field"));
         }
         let proxies = Proxies::new(networks.collect());
-        proxies.client(peer.parse().expect("an address"), &headers).to_string()
+        proxies
+            .client(peer.parse().expect("an address"), &headers)
+            .to_string()
     }
 
     #[test]
@@ -101,7 +105,11 @@ mod tests {
             ("10.0.0.1", &[], "10.0.0.1"),
             ("10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
             ("10.0.0.1", &["1.1.1.1, 198.51.100.1"], "198.51.100.1"),
-            ("10.0.0.1", &["1.1.1.1, 198.51.100.1, 10.9.9.9"], "198.51.100.1"),
+            (
+                "10.0.0.1",
+                &["1.1.1.1, 198.51.100.1, 10.9.9.9"],
+                "198.51.100.1",
+            ),
             ("10.0.0.1", &["127.0.0.1,198.51.100.1"], "198.51.100.1"),
             ("10.0.0.1", &["1.1.1.1", "198.51.100.1"], "198.51.100.1"),
             ("10.0.0.1", &["198.51.100.1", "10.2.2.2"], "198.51.100.1"),

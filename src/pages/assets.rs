@@ -32,7 +32,8 @@ impl Asset {
         format!("\"{}\"", self.version())
     }
 
-    fn version(&self) -> String {
+    /// The digits of the tag, for addresses that name a file by its content.
+    pub(super) fn version(&self) -> String {
         Sha256::digest(self.bytes)
             .iter()
             .take(8)

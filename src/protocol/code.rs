@@ -49,6 +49,8 @@ pub enum Code {
     UnsupportedMediaType,
     /// Too many of something: topics, subscriptions.
     LimitReached,
+    /// Too much was asked for within a time.
+    RateLimited,
     /// The request took too long to arrive.
     Timeout,
     /// The server is busy, draining or full; try again.
@@ -63,7 +65,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::InvalidJson,
         Self::InvalidField,
         Self::InvalidTopic,
@@ -87,6 +89,7 @@ impl Code {
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::LimitReached,
+        Self::RateLimited,
         Self::Timeout,
         Self::Unavailable,
         Self::StorageFull,
@@ -138,6 +141,7 @@ impl Code {
             Self::TooLarge => ("too_large", 413, "Too large"),
             Self::UnsupportedMediaType => ("unsupported_media_type", 415, "Not JSON"),
             Self::LimitReached => ("limit_reached", 429, "A limit is reached"),
+            Self::RateLimited => ("rate_limited", 429, "Too many requests"),
             Self::Timeout => ("timeout", 408, "The request took too long"),
             Self::Unavailable => ("unavailable", 503, "Not available now"),
             Self::StorageFull => ("storage_full", 507, "The disk is full"),

@@ -333,3 +333,49 @@ async fn a_preview_is_what_a_publish_would_give() {
     let text = server.desk("POST", "/v1/preview").body("text/plain", "x");
     text.expect_problem(415, "unsupported_media_type").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_desks_page_needs_no_key_and_runs_nothing_but_its_own_script() {
+    let server = Server::start().await;
+    let page = server.get("/desk").send().await;
+    assert_eq!(page.status, 200);
+    let text = page.text();
+    let names: Vec<_> = ["desk/desk.js?v=", "desk/desk.css?v="]
+        .into_iter()
+        .map(|name| {
+            let rest = &text[text.find(name).expect("named")..];
+            format!("/{}", &rest[..rest.find('"').expect("quoted")])
+        })
+        .collect();
+    let mut answers = vec![page];
+    for name in &names {
+        answers.push(server.get(name).send().await);
+    }
+    for answer in &answers {
+        assert_eq!(answer.status, 200);
+        let policy = answer.header("content-security-policy");
+        for rule in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "frame-ancestors 'none'",
+            "form-action 'none'",
+            "require-trusted-types-for 'script'",
+        ] {
+            assert!(policy.contains(rule), "{rule}: {policy}");
+        }
+        assert!(!policy.contains("unsafe"));
+        assert_eq!(answer.header("referrer-policy"), "no-referrer");
+        assert_eq!(answer.header("x-frame-options"), "DENY");
+        assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    }
+    assert_eq!(answers[0].header("cache-control"), "no-cache");
+    let [_, script, style] = &answers[..] else {
+        panic!("three answers");
+    };
+    assert!(script.header("content-type").starts_with("text/javascript"));
+    assert!(style.header("content-type").starts_with("text/css"));
+    for absent in ["/desk/", "/desk/desk.html", "/desk/..%2fdesk.js"] {
+        assert_eq!(server.get(absent).send().await.status, 404, "{absent}");
+    }
+}

@@ -161,6 +161,51 @@ async fn stalled_readers_are_full_before_and_catch_up_after() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn after_an_overload_the_goodput_is_back() {
+    let broker = Broker::start().await;
+    for transport in ["ws", "sse"] {
+        let overload = [
+            "overload",
+            "--readers",
+            "20",
+            "--rate",
+            "20",
+            "--factor",
+            "4",
+            "--seconds",
+            "1",
+            "--before",
+            "1",
+        ];
+        let report = passed(&broker, &overload, &["--transport", transport]).await;
+        assert_eq!(figure(&report, "before_deliveries"), 400, "{transport}");
+        assert_eq!(figure(&report, "overload_deliveries"), 1_600, "{transport}");
+        assert_eq!(figure(&report, "refused_meanwhile"), 0, "{transport}");
+        assert!(report["figures"]["back_s"].as_f64() < Some(30.0));
+        assert!(report["figures"]["goodput_before"].as_f64() > Some(95.0));
+    }
+    // No goodput comes back that nobody could have: a delivery within no time at all.
+    let never = [
+        "overload",
+        "--readers",
+        "20",
+        "--seconds",
+        "1",
+        "--before",
+        "1",
+        "--within",
+        "1",
+    ];
+    let (code, report) = program::run(&broker.environment(), &never).await;
+    assert_eq!(code, Some(1), "{report}");
+    assert!(
+        report["failures"].to_string().contains("was not back"),
+        "{report}"
+    );
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn idle_readers_answer_their_pings() {
     let broker = Broker::start().await;
     let idle = ["idle", "--readers", "10", "--seconds", "5"];

@@ -10,8 +10,11 @@ use crate::fanout::connection::{Key, Subscription};
 use crate::fanout::inbox::Command;
 use crate::fanout::topic::{Member, ShardTopic};
 use crate::keys::Denied;
+use crate::limits::Exceeded;
 use crate::model::{After, TopicName};
-use crate::protocol::{CloseCode, Code, error, reset, subscribed, text_frame, unsubscribed};
+use crate::protocol::{
+    CloseCode, Code, error, rate_limited, reset, subscribed, text_frame, unsubscribed,
+};
 use crate::store::ReadError;
 
 impl Shard {
@@ -141,6 +144,13 @@ impl Shard {
         }
         if !connection.may_read(channel) {
             return self.refuse_unseen(key, &name);
+        }
+        if let Start::From(cursor) = &start {
+            let behind = channel.head().saturating_sub(*cursor);
+            let client = connection.client;
+            if let Err(exceeded) = self.parts.limits.replay(client, behind, behind) {
+                return self.refuse_replay(key, &exceeded, &name);
+            }
         }
         let slot = self.topic_slot(channel);
         // Counted before the head is read. A head that moves from here on is told to this shard, and the member stands.
@@ -300,6 +310,12 @@ impl Shard {
 
     pub(super) fn refuse_unseen(&mut self, key: Key, topic: &TopicName) {
         self.refuse(key, Code::TopicNotFound, "there is no such topic", topic);
+    }
+
+    fn refuse_replay(&mut self, key: Key, exceeded: &Exceeded, topic: &TopicName) {
+        let message = "too many changes were asked for from this address";
+        let frame = rate_limited(message, topic, exceeded.retry_after_s());
+        self.answer(key, text_frame(&frame));
     }
 
     fn refuse(&mut self, key: Key, code: Code, message: &str, topic: &TopicName) {

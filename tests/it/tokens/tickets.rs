@@ -237,3 +237,41 @@ async fn tickets_are_bounded_by_token_and_in_all() {
     );
     assert_ne!(refused.header("retry-after"), "");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_answer_to_a_poll_by_ticket_has_the_next_one_in_it() {
+    let signer = Signer::new("ed", Algorithm::EdDSA);
+    let server = server_with(&[&signer], |_| {}).await;
+    let token = signer.good(&["secret"]);
+    let mut next = ticket(&server, &token).await;
+    let mut after = "start".to_owned();
+    for round in 0..40 {
+        let path = format!("/v1/topics/secret/changes?after={after}&ticket={next}");
+        let answer = server.get(&path).send().await;
+        assert_eq!(answer.status, 200, "round {round}: {}", answer.text());
+        assert_eq!(answer.header("cache-control"), "private, no-store");
+        let again = server.get(&path).send().await;
+        assert_eq!(again.status, 401, "it was used");
+        answer.header("tenbells-ticket").clone_into(&mut next);
+        let position = answer.json()["position"].clone();
+        position.as_str().expect("position").clone_into(&mut after);
+    }
+    // A reset is an answer as well; and the next ticket opens a WebSocket as any other.
+    let path = format!("/v1/topics/secret/changes?after=other-7&ticket={next}");
+    let answer = server.get(&path).send().await;
+    assert_eq!(answer.json()["reset"]["reason"], "epoch_changed");
+    let next = answer.header("tenbells-ticket");
+    let mut ws = Ws::open(&server.ws(&format!("?topic=secret&ticket={next}"))).await;
+    ws.op("subscribed").await;
+    // Of a public topic nobody else gets the answer, and the ticket in it, out of a shared cache.
+    server.publish("open", "One").await;
+    let one = ticket(&server, &token).await;
+    let path = format!("/v1/topics/open/changes?after=start&ticket={one}");
+    let answer = server.get(&path).send().await;
+    assert_eq!(answer.header("cache-control"), "private, no-store");
+    let without = server
+        .get("/v1/topics/open/changes?after=start")
+        .send()
+        .await;
+    assert_eq!(without.header("tenbells-ticket"), "");
+}

@@ -30,6 +30,7 @@ export class Middlebox {
   readonly answers = new Map<string, (request: IncomingMessage, response: ServerResponse) => void>();
   url = '';
   private readonly open = new Set<Socket>();
+  private readonly pairs = new Set<[Socket, Socket]>();
   private readonly server: Server;
 
   private constructor(private readonly broker: Broker) {
@@ -60,6 +61,11 @@ export class Middlebox {
   /** Cuts everything that is open. */
   cut(): void {
     for (const socket of this.open) socket.destroy();
+  }
+
+  /** Lets every WebSocket that is open stand as it is: nothing gets through any more, and nobody is told. */
+  mute(): void {
+    for (const pair of this.pairs) for (const socket of pair) socket.unpipe().pause();
   }
 
   private async listen(port: number): Promise<void> {
@@ -93,7 +99,14 @@ export class Middlebox {
       if (this[kind] === 'hold') return;
       if (this[kind] === 'refuse') return void response.writeHead(403).end('Blocked by policy');
     }
+    this.pass(incoming, response);
+  }
+
+  /** Passes a request on to the broker; `lose` cuts the connection in place of giving the answer back. */
+  pass(incoming: IncomingMessage, response: ServerResponse, reply: 'give' | 'lose' = 'give'): void {
+    const path = incoming.url ?? '/';
     const onward = request(this.broker.url + path, { method: incoming.method, headers: incoming.headers }, (answer) => {
+      if (reply === 'lose') return void answer.resume().on('end', () => response.destroy());
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.pipe(response);
       answer.on('error', () => response.destroy());
@@ -116,7 +129,12 @@ export class Middlebox {
       socket.pipe(onward).pipe(socket);
     });
     this.keep(onward);
+    const pair: [Socket, Socket] = [socket, onward];
+    this.pairs.add(pair);
     onward.on('close', () => socket.destroy());
-    socket.on('close', () => onward.destroy());
+    socket.on('close', () => {
+      this.pairs.delete(pair);
+      onward.destroy();
+    });
   }
 }

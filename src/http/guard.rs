@@ -1,0 +1,88 @@
+//! What is asked before a request is served: whose it is, and whether that one asks for too much.
+//!
+//! Readers are counted by address, whoever may publish by key, so that nothing a reader does at an address stops a
+//! publisher there. Failures of authentication are counted after the fact: a good key is always let in.
+
+use axum::extract::{Request, State as Extract};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::auth::bearer;
+use super::listener::Peer;
+use super::problem::Problem;
+use super::{Http, State};
+use crate::keys::Right;
+use crate::limits::{Address, Exceeded};
+
+/// Whom a request counts for; nobody, where it is not counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Client(pub Option<Address>);
+
+/// Counts a request, and lets it through.
+pub(super) async fn guard(Extract(http): State, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.address);
+    let client = peer.and_then(|peer| http.limits.client(peer, request.headers()));
+    request.extensions_mut().insert(Client(client));
+    let Some(address) = client else {
+        return next.run(request).await;
+    };
+    if let Err(exceeded) = http.count(request.method(), request.headers(), address) {
+        return Problem::from(exceeded).into_response();
+    }
+    let shows_something = shows_something(&request);
+    let response = next.run(request).await;
+    if shows_something
+        && response.status() == StatusCode::UNAUTHORIZED
+        && let Err(exceeded) = http.limits.auth_failure(address)
+    {
+        return Problem::from(exceeded).into_response();
+    }
+    response
+}
+
+impl Http {
+    fn count(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        address: Address,
+    ) -> Result<(), Exceeded> {
+        let publisher = || {
+            let grant = self.keys.authenticate(bearer(headers)?).ok()?;
+            grant.role.has(Right::Publish).then(|| grant.id.clone())
+        };
+        let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        if !reads && let Some(key) = publisher() {
+            return self.limits.publish(&key);
+        }
+        // The key is only looked at where its address may ask for nothing more.
+        self.limits
+            .read(address)
+            .or_else(|exceeded| match publisher() {
+                Some(key) => self.limits.publish(&key),
+                None => Err(exceeded),
+            })
+    }
+
+    /// Counts a replay of so many changes to a reader that is so many behind.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub(super) fn count_replay(
+        &self,
+        client: Option<Client>,
+        behind: u64,
+        changes: u64,
+    ) -> Result<(), Problem> {
+        let address = client.and_then(|client| client.0);
+        Ok(self.limits.replay(address, behind, changes)?)
+    }
+}
+
+/// Whether a request shows a key, a token or a ticket.
+fn shows_something(request: &Request) -> bool {
+    let has_ticket = |query: &str| query.contains("ticket=");
+    request.headers().contains_key(header::AUTHORIZATION)
+        || request.uri().query().is_some_and(has_ticket)
+}
