@@ -119,8 +119,7 @@ impl App {
         .map_err(AppError::FanOut)?;
         let fanout = Arc::new(fanout);
         let streams = Arc::<Streams>::default();
-        let as_outlet: Arc<dyn Outlet> = Arc::clone(&streams) as _;
-        broker.set_outlets(fanout.outlets().into_iter().chain([as_outlet]).collect());
+        broker.set_outlets(outlets(&fanout, &streams));
         let admission = Arc::new(admission(&config));
         let metrics = Arc::new(Metrics::new());
         metrics.observe(readings::all(&broker, &fanout, &admission));
@@ -253,6 +252,12 @@ impl App {
             Some(reason) => Err(AppError::StoreFailed(reason)),
         }
     }
+}
+
+/// Who delivers: the shards, and the event streams.
+fn outlets(fanout: &FanOut, streams: &Arc<Streams>) -> Vec<Arc<dyn Outlet>> {
+    let streams: Arc<dyn Outlet> = Arc::clone(streams) as _;
+    fanout.outlets().into_iter().chain([streams]).collect()
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
