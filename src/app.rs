@@ -118,8 +118,7 @@ impl App {
         )
         .map_err(AppError::FanOut)?;
         let fanout = Arc::new(fanout);
-        let streams = Arc::<Streams>::default();
-        broker.set_outlets(outlets(&fanout, &streams));
+        let streams = deliver_by(&broker, &fanout);
         let admission = Arc::new(admission(&config));
         let metrics = Arc::new(Metrics::new());
         metrics.observe(readings::all(&broker, &fanout, &admission));
@@ -254,10 +253,12 @@ impl App {
     }
 }
 
-/// Who delivers: the shards, and the event streams.
-fn outlets(fanout: &FanOut, streams: &Arc<Streams>) -> Vec<Arc<dyn Outlet>> {
-    let streams: Arc<dyn Outlet> = Arc::clone(streams) as _;
-    fanout.outlets().into_iter().chain([streams]).collect()
+/// Tells the broker who delivers: the shards, and the event streams.
+fn deliver_by(broker: &Broker, fanout: &FanOut) -> Arc<Streams> {
+    let streams = Arc::<Streams>::default();
+    let as_outlet: Arc<dyn Outlet> = Arc::clone(&streams) as _;
+    broker.set_outlets(fanout.outlets().into_iter().chain([as_outlet]).collect());
+    streams
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
