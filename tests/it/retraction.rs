@@ -143,7 +143,9 @@ async fn a_stream_that_is_being_sent_a_retracted_body_is_cut_off() {
         .publish_entry("t", json!({"id": "e", "body": {"text": long}}))
         .await;
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
-    socket.set_recv_buffer_size(4_096).expect("a small buffer");
+    socket
+        .set_recv_buffer_size(32 << 10)
+        .expect("a small buffer");
     let address = server.address().parse().expect("an address");
     let mut stream = socket.connect(address).await.expect("connects");
     let request = b"GET /v1/topics/t/stream?after=start HTTP/1.1\r\nHost: t\r\n\r\n";

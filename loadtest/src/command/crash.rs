@@ -98,6 +98,10 @@ async fn measured(args: &CrashArgs, folder: &Path) -> Result<Report> {
     let killed_us = now_micros();
     child.kill().await.context("can't kill the broker")?;
     scenario.crew.order(&all).await?;
+    // That the connections were lost is what was wanted.
+    let mut lost = scenario.crew.tell().await?.violations;
+    lost.closed = 0;
+    lost.examples.clear();
     let key = broker.key.clone().context("a key")?;
     let (mut child, broker) = own.start_again(folder, key).await?;
     let started_us = now_micros();
@@ -115,7 +119,9 @@ async fn measured(args: &CrashArgs, folder: &Path) -> Result<Report> {
     let (stretch, back_us) = (stretch?, back_us?);
     let usage = scenario.usage()?;
     let mut part = scenario.gather(stretch, usage, started_us).await?;
-    part.tally.violations.merge(&arrived.tally.violations);
+    for earlier in [&arrived.tally.violations, &lost] {
+        part.tally.violations.merge(earlier);
+    }
     part.forget_ages();
     let peak = peak_bytes(pid)?;
     child.kill().await.context("can't stop the broker")?;

@@ -173,8 +173,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     make_file(path).map_err(OpenError::Folder)?;
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    // The writer folds its log in before it ends in order. After a sync that failed nothing may be synced again.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    leave_log(&connection, Leave::AsItIs)?;
     check(&connection, path)?;
     if connection.is_readonly(MAIN_DB)? {
         let message = format!("{} can't be written", path.display());
@@ -195,7 +194,24 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     connection.set_prepared_statement_cache_capacity(64);
     migrate(&mut connection, path)?;
     fold_in_old_log(&connection)?;
+    leave_log(&connection, Leave::FoldedIn)?;
     Ok(connection)
+}
+
+/// What becomes of the write-ahead log when the last connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leave {
+    /// SQLite folds it in, which syncs.
+    FoldedIn,
+    /// Nothing: after a sync that failed, nothing may be synced again.
+    AsItIs,
+}
+
+pub(super) fn leave_log(connection: &Connection, leave: Leave) -> rusqlite::Result<()> {
+    let as_it_is = leave == Leave::AsItIs;
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, as_it_is)
+        .map(drop)
 }
 
 /// Brings what the last process left in the write-ahead log onto the medium before anybody is served.
@@ -211,7 +227,7 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    leave_log(&connection, Leave::AsItIs)?;
     connection.pragma_update(None, "query_only", "ON")?;
     connection.pragma_update(None, "cache_size", -8_192)?;
     connection.set_prepared_statement_cache_capacity(64);

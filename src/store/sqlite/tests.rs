@@ -134,6 +134,7 @@ fn a_full_numbering_is_refused_and_nothing_is_stored() {
         .execute("UPDATE topic SET head = ?1", [sql(OFFSET_MAX - 1)])
         .expect("moved");
     drop(database);
+    std::fs::remove_file(folder.path().join("tenbells.seal")).expect("served as it is");
 
     let it = open(folder.path());
     let last = store(&it, "t", vec![publish("b", "x")]).expect("the last one");
