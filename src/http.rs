@@ -137,6 +137,7 @@ fn routes() -> Router<Arc<Http>> {
         .route("/t/{topic}", get(pages::page))
         .route("/t/{topic}/fragment", get(fragment::fragment))
         .route("/oembed", get(oembed::oembed))
+        .route("/embed.js", get(pages::embed))
         .route("/assets/{name}", get(pages::asset))
         .route("/desk", get(desk_page::page))
         .route("/desk/{name}", get(desk_page::asset))

@@ -16,21 +16,34 @@ mod templates;
 #[cfg(test)]
 mod tests;
 
-pub use assets::{Asset, asset};
+pub use assets::{Asset, asset, embed};
 pub use desk::{DESK_CSP, desk, desk_asset};
 pub use feeds::{atom, json_feed};
 pub use jsonld::jsonld;
 pub use oembed::oembed;
 pub use templates::{TemplateError, Templates, entry_fragment, fragment, page};
 
-use crate::model::{Entry, Position, Tombstone, Topic, Visibility};
+use jiff::Timestamp;
+
+use crate::model::{Entry, EntryId, Offset, Position, Tombstone, Topic, Visibility};
 
 /// The `Content-Security-Policy` for every page of this room.
 ///
 /// Entries may carry pictures from elsewhere; scripts, styles and connections are the broker's own alone.
-/// JSON-LD stands inline, but is not script and needs no permission.
+/// JSON-LD stands inline, but is not script and needs no permission. Text becomes HTML through one Trusted Types policy
+/// alone, that of the script, which gets nothing but what was sanitised here.
 pub const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-    img-src 'self' https: http: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+    img-src 'self' https: http: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; \
+    require-trusted-types-for 'script'; trusted-types tenbells";
+
+/// Which end of a topic is read first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The newest entry first: a topic that is live.
+    Newest,
+    /// From the beginning: a topic that has ended.
+    Oldest,
+}
 
 /// One page of a topic, true at [`View::position`].
 #[derive(Debug, Clone)]
@@ -39,14 +52,28 @@ pub struct View<'a> {
     pub topic: &'a Topic,
     /// The position that the entries are true at; the page goes live from here.
     pub position: &'a Position,
-    /// The entries of this page, newest first.
+    /// The entries of this page, newest first whatever the order.
     pub entries: &'a [Item],
-    /// Pinned entries that are not on this page; shown first, on the head page alone.
+    /// Pinned entries, newest first: copies of them stand above the others.
     pub pinned: &'a [Item],
+    /// The topic's key events, newest first.
+    pub key_events: &'a [Item],
+    /// How many entries the topic has, tombstones too.
+    pub count: u64,
+    /// The number of the oldest entry of this page, counted from the topic's oldest, which is 1.
+    pub first: u64,
+    /// What is read first.
+    pub order: Order,
     /// Where the next older page is, if there is one.
     pub older: Option<String>,
-    /// Where the head page is; `None` on the head page itself. Older pages are not live.
-    pub newest: Option<String>,
+    /// Where the next newer page is, if there is one.
+    pub newer: Option<String>,
+    /// The number of this page in the archive, counted from the oldest; `None` on the topic's own page.
+    pub archive: Option<u64>,
+    /// The entry that was asked for by its own address.
+    pub focus: Option<&'a EntryId>,
+    /// When the coverage began: the same on every page, whatever comes later.
+    pub start: Timestamp,
     /// `https://host` without a slash at the end; may be empty, then links are relative.
     pub base_url: &'a str,
     /// How many readers there are just now, where that is known.
@@ -57,7 +84,16 @@ pub struct View<'a> {
 
 /// What stands at one place of a page.
 #[derive(Debug, Clone)]
-pub enum Item {
+pub struct Item {
+    /// The offset of its publication: its place.
+    pub offset: Offset,
+    /// The entry, or what is left of it.
+    pub what: What,
+}
+
+/// An entry, or what is left of it.
+#[derive(Debug, Clone)]
+pub enum What {
     /// An entry.
     Entry(Box<Entry>),
     /// What is left of a retracted one.
@@ -89,6 +125,11 @@ impl View<'_> {
         self.url(&format!("/t/{}", self.topic.topic))
     }
 
+    /// The address of an entry: good for ever, whichever page the entry stands on.
+    fn entry_url(&self, id: &EntryId) -> String {
+        self.url(&entry_path(self.topic, id))
+    }
+
     /// Where a page elsewhere asks how to embed the topic; none where nobody elsewhere may, or the own address is not
     /// known.
     fn oembed_url(&self) -> Option<String> {
@@ -113,11 +154,23 @@ impl View<'_> {
 
 impl Item {
     fn entry(&self) -> Option<&Entry> {
-        match self {
-            Self::Entry(entry) => Some(entry),
-            Self::Tombstone(_) => None,
+        match &self.what {
+            What::Entry(entry) => Some(entry),
+            What::Tombstone(_) => None,
         }
     }
+
+    fn id(&self) -> &EntryId {
+        match &self.what {
+            What::Entry(entry) => &entry.id,
+            What::Tombstone(tombstone) => &tombstone.id,
+        }
+    }
+}
+
+/// `/t/{topic}?entry={id}#e-{id}`: topic names and ids have no character that an address would change.
+fn entry_path(topic: &Topic, id: &EntryId) -> String {
+    format!("/t/{}?entry={id}#e-{id}", topic.topic)
 }
 
 fn title_of(topic: &Topic) -> &str {

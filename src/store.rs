@@ -24,6 +24,7 @@ pub mod memory;
 pub mod sqlite;
 mod stored;
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use tokio::sync::mpsc;
@@ -33,14 +34,20 @@ pub use append::{
     Step, StepDone, entry_key,
 };
 pub use stored::{
-    AuditRecord, Committed, EntryFilter, EntryPage, EntryQuery, EntryState, HeldEntry, ReadError,
-    ReadLimit, StoredChange, StoredEntry, StoredTopic,
+    AuditRecord, Committed, EntryFilter, EntryPage, EntryQuery, EntryState, HeldEntry,
+    NumberedPage, ReadError, ReadLimit, Shelf, StoredChange, StoredEntry, StoredTopic,
 };
 
 use crate::model::{EntryId, Offset, TopicName};
 
 /// Whether a topic of this name is meant. Asked while the store is being read: it must not call the store.
 pub type KeepName<'a> = dyn Fn(&TopicName) -> bool + 'a;
+
+/// Which entries are wanted, by their numbers. Asked while the store is being read: it must not call the store.
+pub type PickNumbers<'a> = dyn Fn(&Shelf) -> RangeInclusive<u64> + 'a;
+
+/// Most entries of one [`NumberedPage`]: of a longer range the oldest are given.
+pub const NUMBERED_MAX: u64 = 1_000;
 
 /// What keeps the log. All reads block: call them off the async threads.
 pub trait Store: Send + Sync + 'static {
@@ -108,6 +115,18 @@ pub trait Store: Send + Sync + 'static {
         topic: &TopicName,
         query: &EntryQuery,
     ) -> Result<Option<EntryPage>, ReadError>;
+
+    /// Entries by their numbers, tombstones in their places, and the head they are true at, read as one. `pick` says
+    /// which, told how many there are and which number `around` has. None where there is no such topic.
+    ///
+    /// # Errors
+    /// When the medium can't be read.
+    fn numbered(
+        &self,
+        topic: &TopicName,
+        around: Option<&EntryId>,
+        pick: &PickNumbers<'_>,
+    ) -> Result<Option<NumberedPage>, ReadError>;
 
     /// The held (embargoed) entries of `topic`, or of all topics, the next to be released first.
     ///

@@ -22,6 +22,26 @@ const PARTS = ['client', 'element', 'embed', 'desk'];
 /** What old readers may still have: from the spring of 2022 on. */
 const TARGET = ['chrome100', 'firefox100', 'safari15.4'];
 
+/**
+ * `@import "scoped:FILE"`: the rules of a style sheet for what is in `<live-blog>` alone. Tokens are set on the element,
+ * with no weight, in the colours that its attribute `theme` names or the reader's system has.
+ */
+const scoped = {
+  name: 'scoped',
+  setup(build) {
+    build.onResolve({ filter: /^scoped:/ }, ({ path, resolveDir }) => ({
+      path: join(resolveDir, path.slice('scoped:'.length)),
+      namespace: 'scoped',
+    }));
+    build.onLoad({ filter: /./, namespace: 'scoped' }, async ({ path }) => {
+      const text = await readFile(path, 'utf8');
+      if (text.includes(':root')) return { contents: tokensOf(text), loader: 'css' };
+      const frames = /@keyframes [^{]+\{(?:[^{}]|\{[^{}]*\})*\}/g;
+      return { contents: `live-blog{${text.replace(frames, '')}}${text.match(frames)?.join('') ?? ''}`, loader: 'css' };
+    });
+  },
+};
+
 const isCheck = process.argv.includes('--check');
 const made = new Map();
 const limits = new Map();
@@ -62,6 +82,7 @@ async function bundled(part, { entry, format, globalName, internal }) {
     charset: 'utf8',
     legalComments: 'none',
     target: TARGET,
+    plugins: [scoped],
     absWorkingDir: ROOT,
     logLevel: 'warning',
     ...(format ? { format } : {}),
@@ -101,6 +122,15 @@ async function declared(part, { entry }) {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+function tokensOf(text) {
+  const [light, dark] = [...text.matchAll(/:root \{([^}]*)\}/g)].map(([, tokens]) => tokens);
+  if (!dark) throw new Error('tokens.css: light and dark were looked for');
+  return `:where(live-blog){${light}}
+    @media (prefers-color-scheme:dark){:where(live-blog:not([theme="light"])){${dark}}}
+    :where(live-blog[theme="light"]){color-scheme:light}
+    :where(live-blog[theme="dark"]){${dark}color-scheme:dark}`;
 }
 
 async function written() {

@@ -368,7 +368,7 @@ pub(super) fn parse_owned<T: DeserializeOwned>(json: &str) -> Result<T, ReadErro
     parse_stored(json)
 }
 
-fn first_offset(entry: &StoredEntry) -> Option<Offset> {
+pub(super) fn first_offset(entry: &StoredEntry) -> Option<Offset> {
     match &entry.state {
         EntryState::Released { first, .. } | EntryState::Retracted { first, .. } => Some(*first),
         EntryState::Held { .. } => None,

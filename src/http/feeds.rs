@@ -6,14 +6,14 @@ use axum::response::Response;
 
 use super::State;
 use super::auth::topic_name;
-use super::pages::{View, load};
+use super::pages::{View, Wanted, load};
 use super::problem::Problem;
 use super::read::audience;
 use super::response::{cached, etag_of_bytes, typed};
 use crate::pages::{self, PageError};
 
 /// Entries in a feed.
-const FEED_ENTRIES: usize = 50;
+const FEED_ENTRIES: u64 = 50;
 
 /// `GET /v1/topics/{topic}/feed.atom`
 pub(super) async fn atom(
@@ -58,7 +58,7 @@ async fn respond(
 ) -> Result<Response, Problem> {
     let topic = topic_name(&topic)?;
     let (channel, _) = http.readable(&headers, &topic).await?;
-    let view: View = load(&http, &topic, None, FEED_ENTRIES).await?;
+    let view: View = load(&http, &topic, Wanted::Newest(FEED_ENTRIES)).await?;
     let body = encode(&view.borrow(&http, &http.options.public_url, None))?;
     let etag = etag_of_bytes(&body);
     Ok(cached(

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::auth::{entry_id, topic_name};
-use super::pages::{HTML, PAGE_ENTRIES, items, load, with_policy};
+use super::pages::{self as view, HTML, Wanted, load, with_policy};
 use super::problem::Problem;
 use super::read::{Query, audience};
 use super::response::{cached, etag_of_bytes, typed};
@@ -17,6 +17,8 @@ use crate::protocol::Code;
 
 /// Entries of a fragment, where the caller does not say.
 const ENTRIES_DEFAULT: usize = 20;
+/// Most entries of a fragment.
+const ENTRIES_MAX: usize = 50;
 
 /// `GET /t/{topic}/fragment`, with `limit`, or of one `entry`.
 pub(super) async fn fragment(
@@ -27,11 +29,11 @@ pub(super) async fn fragment(
 ) -> Result<Response, Problem> {
     let topic = topic_name(&topic)?;
     let query = Query::parse(query.as_deref());
-    let limit = query.limit_of(ENTRIES_DEFAULT, PAGE_ENTRIES)?;
+    let limit = query.limit_of(ENTRIES_DEFAULT, ENTRIES_MAX)?;
     let entry = query.get("entry").map(entry_id).transpose()?;
     let (channel, _) = http.readable(&headers, &topic).await?;
     let limit = if entry.is_some() { 1 } else { limit };
-    let view = load(&http, &topic, None, limit).await?;
+    let view = load(&http, &topic, Wanted::Newest(limit as u64)).await?;
     let view = view.borrow(&http, &http.options.public_url, None);
     let body = match entry {
         None => pages::fragment(&view)?,
@@ -53,7 +55,6 @@ pub(super) async fn item(
     if matches!(answer.what, Answer::Held(_)) {
         return Err(absent());
     }
-    items(std::slice::from_ref(&answer))?
-        .pop()
-        .ok_or_else(absent)
+    // Alone, it has no place among others.
+    view::item(0, &answer)
 }

@@ -12,13 +12,13 @@ use url::Url;
 
 use super::auth::Access;
 use super::fragment::item;
-use super::pages::load;
+use super::pages::{Wanted, load};
 use super::problem::Problem;
 use super::read::Query;
 use super::response::{Audience, cached, etag_of_bytes, json};
 use super::{Http, State};
 use crate::model::{EntryId, TopicName};
-use crate::pages::{self, Item};
+use crate::pages::{self, What};
 use crate::protocol::Code;
 
 /// Size of an embedded blog where the caller has less than no limit, in CSS pixels.
@@ -58,12 +58,12 @@ pub(super) async fn oembed(
     let target = target(&http, &headers, url)
         .ok_or_else(|| Problem::new(Code::NotFound, "the url is no live blog of this broker"))?;
     embeddable(&http, &headers, &target.topic).await?;
-    let view = load(&http, &target.topic, None, 1).await?;
+    let view = load(&http, &target.topic, Wanted::Newest(1)).await?;
     let entry = match &target.entry {
         None => None,
         Some(id) => match item(&http, &target.topic, id).await? {
-            entry @ Item::Entry(_) => Some(entry),
-            Item::Tombstone(_) => {
+            entry if matches!(entry.what, What::Entry(_)) => Some(entry),
+            _ => {
                 let detail = "the entry was retracted: there is nothing to embed";
                 return Err(Problem::new(Code::EntryNotFound, detail));
             }
@@ -107,7 +107,10 @@ fn target(http: &Http, headers: &HeaderMap, text: &str) -> Option<Target> {
     let public_url = Some(http.options.public_url.as_str()).filter(|own| !own.is_empty());
     let (path, own) = below_public_url(&url, public_url).or_else(|| below_host(&url, headers))?;
     let topic = path.strip_prefix("/t/")?.trim_end_matches('/');
-    let entry = match url.fragment().and_then(|id| id.strip_prefix("e-")) {
+    // An entry is named by the query, and by the anchor; whoever passes the address on may have dropped the anchor.
+    let named = url.query_pairs().find(|(name, _)| name == "entry");
+    let anchor = url.fragment().and_then(|id| id.strip_prefix("e-"));
+    let entry = match named.as_ref().map(|(_, id)| id.as_ref()).or(anchor) {
         None => None,
         Some(id) => Some(EntryId::parse(id).ok()?),
     };

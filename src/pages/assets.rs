@@ -1,4 +1,5 @@
-//! The page's style sheet and script, built into the binary.
+//! The page's style sheet and script, built into the binary: the committed bundles of web/dist, which `node web/build.mjs`
+//! makes from web/element.
 //!
 //! A page names them with a version made from their content, so that a page and its script always match,
 //! also across an upgrade.
@@ -18,13 +19,30 @@ pub struct Asset {
 
 const CSS: Asset = Asset {
     content_type: "text/css; charset=utf-8",
-    bytes: include_bytes!("assets/live.css"),
+    bytes: include_bytes!("../../web/dist/live-blog.css"),
 };
 
 const JS: Asset = Asset {
     content_type: "text/javascript; charset=utf-8",
-    bytes: include_bytes!("assets/live.js"),
+    bytes: include_bytes!("../../web/dist/live-blog.js"),
 };
+
+const EMBED_CSS: Asset = Asset {
+    content_type: "text/css; charset=utf-8",
+    bytes: include_bytes!("../../web/dist/live-blog-embed.css"),
+};
+
+const EMBED_ELEMENT: Asset = Asset {
+    content_type: "text/javascript; charset=utf-8",
+    bytes: include_bytes!("../../web/dist/live-blog-embed.js"),
+};
+
+/// What a page elsewhere names by one script tag, at an address that stays; the versions of what it loads are put in.
+static EMBED: LazyLock<String> = LazyLock::new(|| {
+    include_str!("../../web/dist/embed.js")
+        .replace("CSS_VERSION", &EMBED_CSS.version())
+        .replace("JS_VERSION", &EMBED_ELEMENT.version())
+});
 
 impl Asset {
     /// A strong entity tag, quoted: the first 16 hex digits of the content's SHA-256.
@@ -32,8 +50,8 @@ impl Asset {
         format!("\"{}\"", self.version())
     }
 
-    /// The digits of the tag, for addresses that name a file by its content.
-    pub(super) fn version(&self) -> String {
+    /// What a page writes behind `?v=`: with it the address has these bytes for ever.
+    pub fn version(&self) -> String {
         Sha256::digest(self.bytes)
             .iter()
             .take(8)
@@ -45,10 +63,26 @@ impl Asset {
 /// The asset at `/assets/NAME`.
 pub fn asset(name: &str) -> Option<Asset> {
     match name {
-        "live.css" => Some(CSS),
-        "live.js" => Some(JS),
+        "live-blog.css" => Some(CSS),
+        "live-blog.js" => Some(JS),
+        "live-blog-embed.css" => Some(EMBED_CSS),
+        "live-blog-embed.js" => Some(EMBED_ELEMENT),
         _ => None,
     }
+}
+
+/// `/embed.js`.
+pub fn embed() -> Asset {
+    Asset {
+        content_type: "text/javascript; charset=utf-8",
+        bytes: EMBED.as_bytes(),
+    }
+}
+
+/// What a fragment writes behind `?v=` of its style sheet.
+pub(super) fn embed_css_version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| EMBED_CSS.version());
+    &VERSION
 }
 
 /// What the page writes behind `?v=` of its style sheet.
@@ -69,20 +103,14 @@ mod tests {
 
     #[test]
     fn assets_are_found_by_their_whole_name() {
-        let css = asset("live.css").expect("there");
-        let js = asset("live.js").expect("there");
+        let css = asset("live-blog.css").expect("there");
+        let js = asset("live-blog.js").expect("there");
         assert!(css.content_type.starts_with("text/css"));
         assert_ne!(css.etag(), js.etag());
         assert_eq!(css.etag(), format!("\"{}\"", css_version()));
         assert_eq!(css.etag().len(), 18);
-        for name in ["", "live", "LIVE.css", "../live.css"] {
+        for name in ["", "live-blog", "LIVE-blog.css", "../live-blog.css"] {
             assert_eq!(asset(name), None, "{name}");
         }
-    }
-
-    #[test]
-    fn the_script_stays_small() {
-        let bytes = JS.bytes.len();
-        assert!(bytes < 16 * 1024, "live.js has {bytes} bytes");
     }
 }

@@ -1,18 +1,17 @@
 //! What the templates are given: strings and lists with every decision already taken.
 //!
 //! Templates only place things. Which words a status has, whether a link may be followed, how a byline joins its
-//! names: that is decided here, and in live.js the same way for entries that come later.
+//! names: that is decided here, and in web/element the same way for entries that come later.
 
 mod article;
 mod fragment;
-
-use std::cmp::Reverse;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::plain::excerpt;
-use super::{Item, View, title_of, web_url};
+use super::{Item, Order, View, What, title_of, web_url};
+use crate::content::text;
 use crate::model::{Position, Topic, TopicLink, TopicStatus, Visibility, format_millis};
 
 pub(super) use article::{Article, entry_title};
@@ -38,8 +37,21 @@ pub(super) struct Link {
 #[derive(Serialize)]
 struct KeyEvent {
     id: String,
+    href: String,
+    order: i64,
     at: Time,
     label: String,
+}
+
+/// What search engines and those that show links read.
+#[derive(Serialize)]
+struct Meta {
+    title: String,
+    description: Option<String>,
+    /// The address to share.
+    url: String,
+    /// The address under which the page's content stays.
+    canonical: String,
 }
 
 /// Everything on a topic's page.
@@ -49,10 +61,13 @@ pub(super) struct Page {
     dir: &'static str,
     name: String,
     title: String,
-    description: Option<String>,
+    meta: Meta,
     state: &'static str,
     state_words: &'static str,
-    is_live_page: bool,
+    order: &'static str,
+    count: u64,
+    first: u64,
+    archive: Option<u64>,
     is_private: bool,
     updated: Time,
     ended: Option<Time>,
@@ -63,12 +78,12 @@ pub(super) struct Page {
     pinned: Vec<Article>,
     entries: Vec<Article>,
     older: Option<String>,
-    newest: Option<String>,
+    newer: Option<String>,
+    /// The topic's own page.
+    home: String,
     successor: Option<Link>,
     predecessor: Option<Link>,
     position: String,
-    stream: String,
-    canonical: Option<String>,
     /// Where a page elsewhere asks how to embed this one.
     oembed: Option<String>,
     atom: String,
@@ -102,29 +117,40 @@ impl Page {
     /// `jsonld` is the page's metadata, already safe inside a script element.
     pub(super) fn new(view: &View<'_>, jsonld: String) -> Self {
         let topic = view.topic;
-        let is_live_page = view.newest.is_none();
-        let (pinned, entries) = arrange(view, is_live_page);
-        let mut key_events: Vec<_> = pinned.iter().chain(&entries).collect();
-        key_events.sort_by_key(|article| Reverse(article.order));
         let ended = topic.status == TopicStatus::Ended;
+        let mut entries: Vec<_> = view
+            .entries
+            .iter()
+            .map(|item| Article::new("", topic, item))
+            .collect();
+        if view.order == Order::Oldest {
+            entries.reverse();
+        }
         Self {
             lang: topic.language.clone().unwrap_or_else(|| "en".to_owned()),
             dir: direction(topic.language.as_deref()),
             name: topic.topic.to_string(),
             title: view.title().to_owned(),
-            description: description(view),
+            meta: Meta::new(view),
             state: if ended { "ended" } else { "live" },
             state_words: if ended { "Ended" } else { "Live" },
-            is_live_page,
+            order: match view.order {
+                Order::Newest => "newest",
+                Order::Oldest => "oldest",
+            },
+            count: view.count,
+            first: view.first,
+            archive: view.archive,
             is_private: topic.visibility == Visibility::Private,
             updated: Time::new(last_change(view)),
             ended: topic.ended_at.filter(|_| ended).map(Time::new),
             readers: view.readers.and_then(readers_words),
             summary_html: topic.summary_html.clone().filter(|html| !html.is_empty()),
             key_points: topic.key_points.clone(),
-            key_events: key_events.into_iter().filter_map(KeyEvent::of).collect(),
+            key_events: key_events(view),
             older: view.older.clone(),
-            newest: view.newest.clone(),
+            newer: view.newer.clone(),
+            home: format!("/t/{}", topic.topic),
             successor: topic
                 .successor
                 .as_ref()
@@ -132,21 +158,74 @@ impl Page {
                 .map(Link::of_topic),
             predecessor: topic.predecessor.as_ref().map(Link::of_topic),
             position: view.position.to_string(),
-            // On the page's own origin, whatever name the reader reached it by: the policy allows no other.
-            stream: format!("/v1/topics/{}/stream", topic.topic),
-            // An older page has no lasting address: its cursor moves as entries come.
-            canonical: is_live_page.then(|| view.page_url()),
-            oembed: view.oembed_url().filter(|_| is_live_page),
+            oembed: view.oembed_url().filter(|_| view.archive.is_none()),
             atom: view.resource_url("feed.atom"),
             json_feed: view.resource_url("feed.json"),
             jsonld_url: view.resource_url("liveblog.jsonld"),
             jsonld,
-            created: format_millis(topic.created_at),
+            created: format_millis(view.start),
             modified: format_millis(last_change(view)),
-            pinned,
+            pinned: view
+                .pinned
+                .iter()
+                .map(|item| Article::copy(topic, item))
+                .collect(),
             entries,
         }
     }
+}
+
+impl Meta {
+    fn new(view: &View<'_>) -> Self {
+        let page_url = view.page_url();
+        let canonical = match view.archive {
+            Some(page) => format!("{page_url}?page={page}"),
+            None => page_url,
+        };
+        // Shared by its own address, an entry is announced as itself.
+        let focus = view.focus.and_then(|id| {
+            let items = view.entries.iter().filter_map(Item::entry);
+            items.into_iter().find(|entry| entry.id == *id)
+        });
+        match focus {
+            Some(entry) => Self {
+                title: entry_title(entry),
+                description: Some(excerpt(&text(&entry.body_html), DESCRIPTION_CHARS_MAX))
+                    .filter(|text| !text.is_empty())
+                    .or_else(|| description(view)),
+                url: view.entry_url(&entry.id),
+                canonical,
+            },
+            None => Self {
+                title: view.title().to_owned(),
+                description: description(view),
+                url: canonical.clone(),
+                canonical,
+            },
+        }
+    }
+}
+
+/// The topic's key events, each with a link that works from this page.
+fn key_events(view: &View<'_>) -> Vec<KeyEvent> {
+    let is_here = |id: &str| view.entries.iter().any(|item| item.id().as_str() == id);
+    view.key_events
+        .iter()
+        .map(|item| Article::new("", view.topic, item))
+        .filter_map(|article| {
+            Some(KeyEvent {
+                href: if is_here(&article.id) {
+                    format!("#e-{}", article.id)
+                } else {
+                    article.href
+                },
+                at: article.at,
+                label: article.key_label?,
+                order: article.order,
+                id: article.id,
+            })
+        })
+        .collect()
 }
 
 impl Index {
@@ -178,16 +257,6 @@ impl Index {
     }
 }
 
-impl KeyEvent {
-    fn of(article: &Article) -> Option<Self> {
-        Some(Self {
-            id: article.id.clone(),
-            at: article.at.clone(),
-            label: article.key_label.clone()?,
-        })
-    }
-}
-
 impl Time {
     fn new(at: Timestamp) -> Self {
         Self {
@@ -212,20 +281,6 @@ impl Link {
     }
 }
 
-/// The pinned section and the rest. On the head page an entry that is pinned stands in the pinned section alone.
-fn arrange(view: &View<'_>, is_live_page: bool) -> (Vec<Article>, Vec<Article>) {
-    if !is_live_page {
-        return (Vec::new(), view.entries.iter().map(Article::new).collect());
-    }
-    let (mut pinned, rest): (Vec<_>, Vec<_>) = view
-        .entries
-        .iter()
-        .map(Article::new)
-        .partition(|article| article.pinned);
-    pinned.extend(view.pinned.iter().map(Article::new));
-    (pinned, rest)
-}
-
 /// What the topic is about, in a line: its summary, else its key points, else its newest headline.
 pub(super) fn description(view: &View<'_>) -> Option<String> {
     let summary = view.topic.summary.clone().unwrap_or_default();
@@ -247,9 +302,9 @@ pub(super) fn last_change(view: &View<'_>) -> Timestamp {
     view.entries
         .iter()
         .chain(view.pinned)
-        .map(|item| match item {
-            Item::Entry(entry) => entry.updated_at,
-            Item::Tombstone(tombstone) => tombstone.retracted_at,
+        .map(|item| match &item.what {
+            What::Entry(entry) => entry.updated_at,
+            What::Tombstone(tombstone) => tombstone.retracted_at,
         })
         .fold(view.topic.updated_at, Timestamp::max)
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::context::{description, entry_title, last_change};
 use super::plain::xml_text;
-use super::{Item, PageError, View, web_url};
+use super::{Item, PageError, View, What, web_url};
 use crate::model::{Author, Entry, Tombstone, format_millis};
 
 /// Namespace of RFC 6721's deleted-entry.
@@ -61,9 +61,9 @@ pub fn atom(view: &View<'_>) -> Result<String, PageError> {
     let mut entries = Vec::new();
     let mut deleted = Vec::new();
     for item in view.entries {
-        match item {
-            Item::Entry(entry) => entries.push(atom_entry(view, entry)?),
-            Item::Tombstone(tombstone) => deleted.push(deleted_entry(view, tombstone)),
+        match &item.what {
+            What::Entry(entry) => entries.push(atom_entry(view, entry)?),
+            What::Tombstone(tombstone) => deleted.push(deleted_entry(view, tombstone)),
         }
     }
     let (mut extensions, mut namespaces) = (ExtensionMap::new(), BTreeMap::new());
@@ -214,7 +214,7 @@ fn deleted_entry(view: &View<'_>, tombstone: &Tombstone) -> Extension {
 }
 
 fn entry_url(view: &View<'_>, entry: &Entry) -> String {
-    format!("{}#e-{}", view.page_url(), entry.id)
+    view.entry_url(&entry.id)
 }
 
 /// A `tag:` URI (RFC 4151): an id that stays when addresses change, made of the host, the day the topic was made,

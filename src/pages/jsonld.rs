@@ -1,6 +1,7 @@
 //! What search engines read: schema.org's LiveBlogPosting with one BlogPosting an entry.
 //!
-//! Written from <https://schema.org/LiveBlogPosting> and Google's rules for it. Retracted entries are not in it.
+//! Written from <https://schema.org/LiveBlogPosting> and Google's rules for it. Retracted entries are not in it. The start
+//! is that of the whole topic, so it stays the same on every page and however long the topic gets.
 
 use serde::Serialize;
 
@@ -82,16 +83,6 @@ struct Citation<'a> {
 pub fn jsonld(view: &View<'_>) -> Result<String, PageError> {
     let topic = view.topic;
     let page_url = view.page_url();
-    let entries = || {
-        view.entries
-            .iter()
-            .chain(view.pinned)
-            .filter_map(Item::entry)
-    };
-    // A publisher may set times before the topic was made, as when a day's blog is imported.
-    let start = entries()
-        .map(|entry| entry.published_at)
-        .fold(topic.created_at, Ord::min);
     let ended_at = topic
         .ended_at
         .filter(|_| topic.status == TopicStatus::Ended);
@@ -103,12 +94,15 @@ pub fn jsonld(view: &View<'_>) -> Result<String, PageError> {
         headline: view.title(),
         description: description(view),
         in_language: topic.language.as_deref(),
-        date_published: format_millis(start),
+        date_published: format_millis(view.start),
         date_modified: format_millis(last_change(view)),
-        coverage_start_time: format_millis(start),
+        coverage_start_time: format_millis(view.start),
         coverage_end_time: ended_at.map(format_millis),
-        live_blog_update: entries()
-            .map(|entry| BlogPosting::new(entry, &page_url))
+        live_blog_update: view
+            .entries
+            .iter()
+            .filter_map(Item::entry)
+            .map(|entry| BlogPosting::new(entry, view.entry_url(&entry.id)))
             .collect(),
         url: page_url,
     };
@@ -127,8 +121,7 @@ pub(super) fn for_script_element(json: &str) -> String {
 }
 
 impl<'a> BlogPosting<'a> {
-    fn new(entry: &'a Entry, page_url: &str) -> Self {
-        let url = format!("{page_url}#e-{}", entry.id);
+    fn new(entry: &'a Entry, url: String) -> Self {
         Self {
             kind: "BlogPosting",
             id: url.clone(),

@@ -55,7 +55,7 @@ impl Embed {
         };
         Self {
             base: view.base_url.to_owned(),
-            href: entry.map_or_else(|| page.clone(), |entry| format!("{page}#e-{}", entry.id)),
+            href: entry.map_or_else(|| page.clone(), |entry| view.entry_url(&entry.id)),
             page,
             topic: view.topic.topic.to_string(),
             entry: entry.map(|entry| entry.id.to_string()),

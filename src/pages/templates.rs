@@ -166,6 +166,7 @@ fn render(
     engine.get_template(template)?.render(context! {
         css_version => assets::css_version(),
         js_version => assets::js_version(),
+        embed_css_version => assets::embed_css_version(),
         ..Value::from(Serde(value))
     })
 }

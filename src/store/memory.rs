@@ -21,8 +21,8 @@ use self::draft::Draft;
 use self::log::TopicLog;
 use super::{
     Append, AppendError, Appended, AuditRecord, Committed, EntryPage, EntryQuery, HeldEntry,
-    KeepName, ReadError, ReadLimit, Receipt, Refused, Remembered, Store, StoreOptions,
-    StoredChange, StoredEntry, StoredTopic,
+    KeepName, NumberedPage, PickNumbers, ReadError, ReadLimit, Receipt, Refused, Remembered, Store,
+    StoreOptions, StoredChange, StoredEntry, StoredTopic,
 };
 use crate::clock::Clock;
 use crate::model::{EntryId, Offset, TopicName};
@@ -129,6 +129,15 @@ impl Store for MemoryStore {
         query: &EntryQuery,
     ) -> Result<Option<EntryPage>, ReadError> {
         Ok(lock(&self.state).entries(topic, query))
+    }
+
+    fn numbered(
+        &self,
+        topic: &TopicName,
+        around: Option<&EntryId>,
+        pick: &PickNumbers<'_>,
+    ) -> Result<Option<NumberedPage>, ReadError> {
+        Ok(self.look(topic, |log| log.numbered(around, pick)))
     }
 
     fn held(&self, topic: Option<&TopicName>, limit: usize) -> Result<Vec<HeldEntry>, ReadError> {

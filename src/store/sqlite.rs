@@ -26,9 +26,9 @@ pub use schema::{OpenError, SCHEMA_VERSION};
 use self::reads::ReaderPool;
 use self::writer::{Command, Writer};
 use super::{
-    Append, AuditRecord, Committed, EntryPage, EntryQuery, HeldEntry, KeepName, ReadError,
-    ReadLimit, Receipt, Refused, Remembered, Store, StoreOptions, StoredChange, StoredEntry,
-    StoredTopic,
+    Append, AuditRecord, Committed, EntryPage, EntryQuery, HeldEntry, KeepName, NumberedPage,
+    PickNumbers, ReadError, ReadLimit, Receipt, Refused, Remembered, Store, StoreOptions,
+    StoredChange, StoredEntry, StoredTopic,
 };
 use crate::clock::Clock;
 use crate::model::{EntryId, Offset, TopicName};
@@ -173,6 +173,16 @@ impl Store for SqliteStore {
     ) -> Result<Option<EntryPage>, ReadError> {
         self.readers
             .with(|connection| reads::entries(connection, topic, query))
+    }
+
+    fn numbered(
+        &self,
+        topic: &TopicName,
+        around: Option<&EntryId>,
+        pick: &PickNumbers<'_>,
+    ) -> Result<Option<NumberedPage>, ReadError> {
+        self.readers
+            .with(|connection| reads::numbered(connection, topic, around, pick))
     }
 
     fn held(&self, topic: Option<&TopicName>, limit: usize) -> Result<Vec<HeldEntry>, ReadError> {

@@ -1,9 +1,11 @@
 //! What comes out of a store: changes, topics, entries and audit rows as they are kept.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::NUMBERED_MAX;
 use crate::model::{ChangeKind, EntryId, Epoch, Offset, TopicName};
 
 /// Why a read did not work.
@@ -161,6 +163,43 @@ pub struct EntryPage {
     pub entries: Vec<StoredEntry>,
     /// Whether older ones follow.
     pub more: bool,
+}
+
+/// What there is to choose from, for whoever picks entries by their numbers.
+///
+/// Entries are counted from the oldest one, which is 1. Nothing is ever removed (a tombstone keeps its number), so the
+/// number of an entry is the same for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shelf {
+    /// How many entries there are, tombstones too; those under embargo are not counted.
+    pub count: u64,
+    /// The number of the entry that was asked about; none where readers have no such entry.
+    pub around: Option<u64>,
+    /// Whether the topic has ended.
+    pub ended: bool,
+}
+
+impl Shelf {
+    /// The part of a wanted range that there is, and that one page may have: its first number, and how many.
+    pub(super) fn clamp(&self, wanted: &RangeInclusive<u64>) -> (u64, u64) {
+        let first = (*wanted.start()).max(1);
+        let last = (*wanted.end()).min(self.count);
+        let length = (last + 1).saturating_sub(first).min(NUMBERED_MAX);
+        (first, length)
+    }
+}
+
+/// Entries by their numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberedPage {
+    /// The topic, with the head at which the page is true.
+    pub topic: StoredTopic,
+    /// What there was to choose from.
+    pub shelf: Shelf,
+    /// The number of the last one in `entries`; where there are none, the one that was asked for.
+    pub first: u64,
+    /// The entries, newest first.
+    pub entries: Vec<StoredEntry>,
 }
 
 /// One line of the audit trail. It never has a body in it.

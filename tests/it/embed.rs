@@ -85,9 +85,14 @@ async fn a_blog_is_embedded_by_its_address() {
 #[tokio::test]
 async fn an_entry_is_embedded_by_its_place_without_what_it_says() {
     let server = newsroom().await;
-    let url = "https://live.example/t/harbour#e-gate-3";
+    let url = "https://live.example/t/harbour?entry=gate-3#e-gate-3";
     let embed = oembed(&server, url, "").await.json();
     assert_eq!(embed["title"], "Gate <3> closes – Storm at the harbour");
+    // Those who pass an address on may drop its anchor, or have it from an open page.
+    for other in ["?entry=gate-3", "#e-gate-3"] {
+        let other = format!("https://live.example/t/harbour{other}");
+        assert_eq!(oembed(&server, &other, "").await.json(), embed, "{other}");
+    }
     assert_eq!(embed["author_name"], "Ada Lee");
     assert_eq!(embed["author_url"], "https://example.org/ada");
     let html = embed["html"].as_str().expect("html");
@@ -256,7 +261,7 @@ async fn the_fragment_has_the_newest_entries_for_another_page() {
         .await
         .text();
     assert_eq!(texts(&one, "article h3"), ["Gate 4"]);
-    assert_eq!(texts(&one, ".more"), ["All updates"]);
+    assert_eq!(texts(&one, ".more-of"), ["Older updates"]);
     for wrong in ["limit=0", "limit=51", "entry=%2F"] {
         let path = format!("/t/harbour/fragment?{wrong}");
         assert_eq!(server.get(&path).send().await.status, 400, "{wrong}");
@@ -359,5 +364,44 @@ async fn a_broken_template_is_refused_at_the_start_and_kept_out_at_sighup() {
             began.elapsed() < PATIENCE,
             "the templates are not read anew"
         );
+    }
+}
+
+#[tokio::test]
+async fn the_script_for_pages_elsewhere_names_what_it_loads_by_its_content() {
+    let server =
+        Server::start_with(|config| config.origins = vec!["https://news.example".into()]).await;
+    let origin = ("origin", "https://news.example");
+    let script = server
+        .get("/embed.js")
+        .header(origin.0, origin.1)
+        .send()
+        .await;
+    assert_eq!(
+        script.header("content-type"),
+        "text/javascript; charset=utf-8"
+    );
+    assert_eq!(script.header("cache-control"), "public, max-age=1");
+    let text = script.text();
+    assert!(!text.contains("_VERSION"), "{text}");
+    server.publish("harbour", "One").await;
+    let fragment = server.get("/t/harbour/fragment").send().await.text();
+    let sheet = attributes(&fragment, "link", "href").remove(0);
+    let (_, sheet_version) = sheet.split_once("?v=").expect("a version");
+    assert!(text.contains(&format!("?v={sheet_version}")), "{text}");
+    let (_, rest) = text
+        .split_once("/assets/live-blog-embed.js?v=")
+        .expect("the element");
+    let version: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
+    for path in [
+        sheet.clone(),
+        format!("/assets/live-blog-embed.js?v={version}"),
+    ] {
+        let asset = server.get(&path).header(origin.0, origin.1).send().await;
+        assert!(
+            asset.header("cache-control").contains("immutable"),
+            "{path}"
+        );
+        assert_eq!(asset.header("access-control-allow-origin"), origin.1);
     }
 }

@@ -43,6 +43,7 @@ macro_rules! contract_tests {
                     a_revision_is_refused_when_stale
                     steps_of_one_append_build_on_each_other
                     snapshots_page_by_first_offset_newest_first
+                    entries_keep_their_numbers
                     filters_show_what_stands
                     what_is_not_there_reads_as_nothing;
                 retraction: a_retracted_body_is_on_no_path

@@ -1,14 +1,14 @@
 //! One entry or tombstone as the templates place it: byline, badges, links, label.
 //!
-//! live.js builds the same elements for entries that come later; a change here is a change there.
+//! web/element/src/article.ts builds the same elements for entries that come later; a change here is a change there.
 
 use serde::Serialize;
 
 use super::{Link, Time};
 use crate::content::text;
-use crate::model::{Author, AuthorType, Entry, Tombstone, Verification};
-use crate::pages::plain::excerpt;
-use crate::pages::{Item, web_url};
+use crate::model::{Author, AuthorType, Entry, Offset, Tombstone, Topic, Verification};
+use crate::pages::plain::{excerpt, lower_headings};
+use crate::pages::{Item, What, entry_path, web_url};
 
 /// Longest label of an entry without a headline, in characters.
 const LABEL_CHARS_MAX: usize = 80;
@@ -17,6 +17,13 @@ const LABEL_CHARS_MAX: usize = 80;
 #[derive(Serialize)]
 pub(in crate::pages) struct Article {
     pub(super) id: String,
+    /// The id of its element.
+    anchor: String,
+    /// Whether it stands on top, and the original somewhere else.
+    is_copy: bool,
+    /// Its address, which is good for ever.
+    pub(super) href: String,
+    offset: Offset,
     tombstone: bool,
     pub(super) at: Time,
     reason: Option<String>,
@@ -58,20 +65,43 @@ struct SourceLine {
 }
 
 impl Article {
-    pub(in crate::pages) fn new(item: &Item) -> Self {
-        match item {
-            Item::Entry(entry) => Self::of_entry(entry),
-            Item::Tombstone(tombstone) => Self::of_tombstone(tombstone),
+    /// The entry as a page of this topic has it. `base` stands in front of its address: nothing on the broker's own pages.
+    pub(in crate::pages) fn new(base: &str, topic: &Topic, item: &Item) -> Self {
+        let article = match &item.what {
+            What::Entry(entry) => Self {
+                body_html: lower_headings(&entry.body_html),
+                ..Self::of_entry(entry)
+            },
+            What::Tombstone(tombstone) => Self::of_tombstone(tombstone),
+        };
+        Self {
+            href: format!("{base}{}", entry_path(topic, item.id())),
+            offset: item.offset,
+            ..article
+        }
+    }
+
+    /// A copy for the top of the page: the original keeps the anchor.
+    pub(in crate::pages) fn copy(topic: &Topic, item: &Item) -> Self {
+        let original = Self::new("", topic, item);
+        Self {
+            anchor: format!("pin-{}", original.id),
+            is_copy: true,
+            ..original
         }
     }
 
     pub(in crate::pages) fn of_entry(entry: &Entry) -> Self {
         Self {
             id: entry.id.to_string(),
+            anchor: format!("e-{}", entry.id),
+            is_copy: false,
+            href: String::new(),
+            offset: 0,
             tombstone: false,
             at: Time::new(entry.published_at),
             reason: None,
-            // When it got its place in the topic; live.js puts an entry that is no longer pinned back by it.
+            // When it got its place in the topic; pins and key events are in this order.
             order: entry
                 .released_at
                 .map_or(entry.created_at, |at| at.max(entry.created_at))
@@ -112,6 +142,10 @@ impl Article {
     fn of_tombstone(tombstone: &Tombstone) -> Self {
         Self {
             id: tombstone.id.to_string(),
+            anchor: format!("e-{}", tombstone.id),
+            is_copy: false,
+            href: String::new(),
+            offset: 0,
             tombstone: true,
             at: Time::new(tombstone.retracted_at),
             reason: tombstone.reason.clone(),

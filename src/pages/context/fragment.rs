@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::{Article, Link, Time, direction};
-use crate::model::{TopicLink, TopicStatus, format_millis};
+use crate::model::{TopicLink, TopicStatus};
 use crate::pages::{Item, View, web_url};
 
 /// A blog as a page elsewhere takes it in.
@@ -15,6 +15,8 @@ pub(in crate::pages) struct Fragment {
     /// The page of the blog.
     page: String,
     topic: String,
+    /// The address of the one entry, on the page of the blog.
+    href: Option<String>,
     /// The one entry that the fragment is of; none for the whole blog.
     entry: Option<String>,
     title: String,
@@ -24,12 +26,14 @@ pub(in crate::pages) struct Fragment {
     state_words: &'static str,
     position: String,
     updated: Time,
-    modified: String,
     summary_html: Option<String>,
     key_points: Vec<String>,
     entries: Vec<Article>,
-    /// Whether the blog has more than is here.
-    has_older: bool,
+    /// How many entries the blog has, and the number of the oldest one here.
+    count: u64,
+    first: u64,
+    /// The page of those before.
+    older: Option<String>,
     successor: Option<Link>,
 }
 
@@ -37,11 +41,11 @@ impl Fragment {
     pub(in crate::pages) fn new(view: &View<'_>) -> Self {
         let topic = view.topic;
         let ended = topic.status == TopicStatus::Ended;
-        let modified = super::last_change(view);
         Self {
             base: view.base_url.to_owned(),
             page: view.page_url(),
             topic: topic.topic.to_string(),
+            href: None,
             entry: None,
             title: view.title().to_owned(),
             lang: topic.language.clone().unwrap_or_else(|| "en".to_owned()),
@@ -49,12 +53,17 @@ impl Fragment {
             state: if ended { "ended" } else { "live" },
             state_words: if ended { "Ended" } else { "Live" },
             position: view.position.to_string(),
-            updated: Time::new(modified),
-            modified: format_millis(modified),
+            updated: Time::new(super::last_change(view)),
             summary_html: topic.summary_html.clone().filter(|html| !html.is_empty()),
             key_points: topic.key_points.clone(),
-            entries: view.entries.iter().map(Article::new).collect(),
-            has_older: view.older.is_some(),
+            entries: view
+                .entries
+                .iter()
+                .map(|item| Article::new(view.base_url, topic, item))
+                .collect(),
+            count: view.count,
+            first: view.first,
+            older: view.older.as_ref().map(|path| view.url(path)),
             successor: topic
                 .successor
                 .as_ref()
@@ -65,16 +74,15 @@ impl Fragment {
 
     /// Of one entry, or of what is left of it.
     pub(in crate::pages) fn of_entry(view: &View<'_>, item: &Item) -> Self {
-        let id = match item {
-            Item::Entry(entry) => entry.id.to_string(),
-            Item::Tombstone(tombstone) => tombstone.id.to_string(),
-        };
         Self {
-            entry: Some(id),
+            entry: Some(item.id().to_string()),
+            href: Some(view.entry_url(item.id())),
             summary_html: None,
             key_points: Vec::new(),
-            entries: vec![Article::new(item)],
-            has_older: true,
+            entries: vec![Article::new(view.base_url, view.topic, item)],
+            older: None,
+            count: 1,
+            first: 1,
             ..Self::new(view)
         }
     }

@@ -11,7 +11,7 @@ use super::{Engine, page_by, render};
 use crate::model::{Entry, Epoch, Position, Tombstone, Topic, TopicStatus, Visibility};
 use crate::pages::context::{Article, Fragment, Index};
 use crate::pages::oembed::Embed;
-use crate::pages::{Item, PageError, Templates, View};
+use crate::pages::{Item, Order, PageError, Templates, View, What};
 
 /// What the markup in each text begins with; the name of the field follows.
 const MARK: &str = "<sample-of-";
@@ -52,42 +52,51 @@ fn try_topics(
     position: &Position,
     base_url: &str,
 ) -> Result<(), Fault> {
-    let tombstones = samples.tombstones.iter().cloned().map(Item::Tombstone);
+    let tombstones = samples.tombstones.iter().cloned().map(What::Tombstone);
     let entries: Vec<_> = samples
         .entries
         .iter()
-        .map(|entry| Item::Entry(Box::new(entry.clone())))
+        .map(|entry| What::Entry(Box::new(entry.clone())))
         .chain(tombstones)
+        .map(|what| Item { offset: 7, what })
         .collect();
     let mut live = samples.topic.clone();
     (live.status, live.ended_at) = (TopicStatus::Live, None);
     let mut private = samples.bare_topic.clone();
     private.visibility = Visibility::Private;
-    let older = || Some("/t/sample?before=7".to_owned());
-    let newest = || Some("/t/sample".to_owned());
+    let page = |number: u64| Some(format!("/t/sample?page={number}"));
+    let key_events = &entries[..2];
     // A view has templates of its own, which are not asked here.
     let unused = Templates::unused();
-    let view = |topic, entries, older, newest| View {
+    let view = |topic, entries, archive: Option<u64>| View {
         topic,
         position,
         entries,
         pinned: &[],
-        older,
-        newest,
+        key_events,
+        count: 90,
+        first: 31,
+        order: archive.map_or(Order::Newest, |_| Order::Oldest),
+        older: archive.and_then(|_| page(1)),
+        newer: archive.and_then(|_| page(3)),
+        archive,
+        focus: entries.first().map(Item::id),
+        start: topic.created_at,
         base_url,
         readers: Some(1_234),
         templates: &unused,
     };
     for view in [
-        view(&samples.topic, &entries[..], older(), None),
-        view(&live, &entries[..], older(), newest()),
+        view(&samples.topic, &entries[..], None),
+        view(&live, &entries[..], Some(2)),
         View {
             pinned: &entries[..1],
             readers: None,
-            ..view(&live, &entries[1..], None, None)
+            key_events: &[],
+            ..view(&live, &entries[1..], None)
         },
-        view(&samples.bare_topic, &[], None, None),
-        view(&private, &[], None, newest()),
+        view(&samples.bare_topic, &[], None),
+        view(&private, &[], Some(2)),
     ] {
         let html = page_by(engine, &view).map_err(|error| match error {
             PageError::Template(error) => Fault::of(&error),

@@ -49,7 +49,7 @@ fn atom_reads_back_with_bylines_and_corrections() {
     assert_eq!(signed.id, "tag:live.example,2026-11-24:harbour/signed");
     assert_eq!(
         signed.links[0].href,
-        "https://live.example/t/harbour#e-signed"
+        "https://live.example/t/harbour?entry=signed#e-signed"
     );
     let content = signed.content.as_ref().and_then(|c| c.value.as_deref());
     let content = content.expect("content");
@@ -118,10 +118,13 @@ fn the_json_feed_follows_version_1_1() {
 fn the_metadata_is_a_live_blog_posting() {
     let (mut topic, position, mut entries) = (topic(), position(), sample());
     let mut early = entry("early");
-    early.published_at = at("2026-11-24T05:30:00Z");
+    let early_start = at("2026-11-24T05:30:00Z");
+    early.published_at = early_start;
     entries.push(item(early));
     let read = |topic: &Topic| -> Value {
-        let text = jsonld(&view(topic, &position, &entries)).expect("writes");
+        let mut view = view(topic, &position, &entries);
+        view.start = early_start;
+        let text = jsonld(&view).expect("writes");
         serde_json::from_str(&text).expect("JSON")
     };
     let live = read(&topic);
@@ -150,5 +153,8 @@ fn without_a_base_url_links_are_relative_and_ids_still_absolute() {
     view.base_url = "";
     let feed = parsed(&atom(&view).expect("writes"));
     assert_eq!(feed.id, "tag:localhost,2026-11-24:harbour");
-    assert_eq!(feed.entries[0].links[0].href, "/t/harbour#e-signed");
+    assert_eq!(
+        feed.entries[0].links[0].href,
+        "/t/harbour?entry=signed#e-signed"
+    );
 }

@@ -23,12 +23,12 @@ fn the_page_has_its_parts_in_order() {
 
     assert_eq!(all(&html, "html")[0].attr("lang"), Some("de-AT"));
     assert_eq!(text_at(&html, "h1"), "The harbour reopens");
-    assert_eq!(text_at(&html, "#state"), "Live");
-    assert_eq!(text_at(&html, "#summary em"), "summary");
-    assert_eq!(all(&html, "#points li").len(), 2);
-    assert_eq!(all(&html, "[role=status]").len(), 1);
-    assert!(all(&html, "[aria-live]").is_empty());
-    let events = all(&html, "#events a");
+    assert_eq!(text_at(&html, "[data-live=state]"), "Live");
+    assert_eq!(text_at(&html, "[data-live=summary] em"), "summary");
+    assert_eq!(all(&html, "[data-live=points] li").len(), 2);
+    // What is live brings its own region for screen readers; without it there is nothing to announce.
+    assert!(all(&html, "[aria-live], [role=status]").is_empty());
+    let events = all(&html, "[data-live=events] a");
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].attr("href"), Some("#e-key"));
     let skip = all(&html, "a.skip")[0].attr("href").expect("href");
@@ -40,7 +40,7 @@ fn the_page_has_its_parts_in_order() {
         assert!(own <= level + 1, "h{own} behind h{level}");
         level = own;
     }
-    let ids: Vec<_> = all(&html, "#feed > article")
+    let ids: Vec<_> = all(&html, "[data-live=feed] > article")
         .iter()
         .filter_map(|article| article.attr("id"))
         .collect();
@@ -55,10 +55,20 @@ fn the_page_has_its_parts_in_order() {
 
 #[test]
 fn the_head_page_is_live_from_its_own_position() {
-    let html = rendered(&topic(), &[]);
-    let blog = all(&html, "main")[0];
-    assert_eq!(blog.attr("data-position"), Some("k3v9q2-42"));
-    assert_eq!(blog.attr("data-stream"), Some("/v1/topics/harbour/stream"));
+    let html = rendered(&topic(), &[item(entry("a"))]);
+    let blog = all(&html, "main > live-blog[page]")[0];
+    let attributes = ["topic", "position", "status", "order", "count", "first"];
+    assert_eq!(
+        attributes.map(|name| blog.attr(name).unwrap_or_default()),
+        ["harbour", "k3v9q2-42", "live", "newest", "1", "1"]
+    );
+    assert_eq!(blog.attr("archive"), None);
+    let article = all(&html, "[data-live=feed] > article")[0];
+    let marks = ["data-entry", "data-offset", "data-revision"];
+    assert_eq!(
+        marks.map(|name| article.attr(name).unwrap_or_default()),
+        ["a", "7", "1"]
+    );
     let canonical = all(&html, "link[rel=canonical]");
     assert_eq!(
         canonical[0].attr("href"),
@@ -86,36 +96,80 @@ fn the_head_page_is_live_from_its_own_position() {
 }
 
 #[test]
-fn an_older_page_is_not_live_and_says_so() {
+fn a_page_of_the_archive_has_an_address_of_its_own() {
     let (topic, position) = (topic(), position());
-    let mut pinned = entry("pin");
-    pinned.pinned = true;
-    let entries = [item(entry("a")), item(pinned)];
+    let entries = [item(entry("b")), item(entry("a"))];
     let mut view = view(&topic, &position, &entries);
-    view.newest = Some("/t/harbour".into());
-    view.older = Some("/t/harbour?before=3".into());
-    view.readers = Some(9);
+    view.archive = Some(2);
+    view.first = 31;
+    view.count = 90;
+    view.older = Some("/t/harbour?page=1".into());
+    view.newer = Some("/t/harbour?page=3".into());
     let html = Html::parse_document(&page(&view).expect("renders"));
-    assert!(
-        all(
-            &html,
-            "[data-stream], #readers, noscript, link[rel=canonical]"
-        )
-        .is_empty()
-    );
+    assert!(all(&html, "noscript").is_empty());
+    assert_eq!(all(&html, "live-blog[archive='2'][first='31']").len(), 1);
+    let href = |selector: &str| all(&html, selector)[0].attr("href").map(str::to_owned);
+    let own = "https://live.example/t/harbour?page=2";
+    assert_eq!(href("link[rel=canonical]").as_deref(), Some(own));
+    assert_eq!(href("link[rel=prev]").as_deref(), Some("/t/harbour?page=1"));
+    assert_eq!(href("link[rel=next]").as_deref(), Some("/t/harbour?page=3"));
+    assert_eq!(href(".plain a").as_deref(), Some("/t/harbour"));
     assert!(text_at(&html, ".plain").contains("older updates"));
-    let pager: Vec<_> = all(&html, ".pager a")
+    assert_eq!(
+        href("[data-live=feed] ~ [data-live=older] a").as_deref(),
+        Some("/t/harbour?page=1")
+    );
+    // From the beginning, newer entries are further down.
+    view.order = Order::Oldest;
+    let html = Html::parse_document(&page(&view).expect("renders"));
+    let ids: Vec<_> = all(&html, "[data-live=feed] > article")
         .iter()
-        .filter_map(|link| link.attr("href"))
+        .filter_map(|article| article.attr("id"))
         .collect();
-    assert_eq!(pager, ["/t/harbour", "/t/harbour?before=3"]);
-    // Here it stays at its place in time.
-    assert_eq!(all(&html, "#feed > article").len(), 2);
-    assert!(all(&html, "#pins > article").is_empty());
+    assert_eq!(ids, ["e-a", "e-b"]);
+    assert_eq!(
+        all(&html, "[data-live=feed] ~ [data-live=newer] a").len(),
+        1
+    );
 }
 
 #[test]
-fn pinned_entries_stand_first_and_once() {
+fn a_shared_entry_is_announced_as_itself() {
+    let (topic, position) = (topic(), position());
+    let entries = [item(entry("a")), tombstone("b", None)];
+    let mut view = view(&topic, &position, &entries);
+    let (entry, gone) = (
+        EntryId::parse("a").expect("id"),
+        EntryId::parse("b").expect("id"),
+    );
+    let meta = |view: &View<'_>, property: &str| {
+        let html = Html::parse_document(&page(view).expect("renders"));
+        let selector = format!("meta[property='og:{property}']");
+        all(&html, &selector)[0].attr("content").map(str::to_owned)
+    };
+    view.focus = Some(&entry);
+    let shared = "https://live.example/t/harbour?entry=a#e-a";
+    assert_eq!(meta(&view, "title").as_deref(), Some("Headline of a"));
+    assert_eq!(meta(&view, "description").as_deref(), Some("Body of a."));
+    assert_eq!(meta(&view, "url").as_deref(), Some(shared));
+    // Of a retracted one nothing is announced.
+    view.focus = Some(&gone);
+    let blog = Some("The harbour reopens".to_owned());
+    assert_eq!(meta(&view, "title"), blog);
+}
+
+#[test]
+fn headings_in_bodies_are_below_those_of_the_page() {
+    let mut long = entry("a");
+    long.body_html = "<h1>Part one</h1><h2>Detail</h2>".into();
+    let html = rendered(&topic(), &[item(long)]);
+    assert_eq!(all(&html, "h1").len(), 1);
+    assert_eq!(text_at(&html, ".body h4"), "Part one");
+    assert_eq!(text_at(&html, ".body h5"), "Detail");
+}
+
+#[test]
+fn pinned_entries_have_a_copy_on_top_and_stay_in_place() {
     let (topic, position) = (topic(), position());
     let pinned = |id| {
         let mut entry = entry(id);
@@ -123,15 +177,17 @@ fn pinned_entries_stand_first_and_once() {
         item(entry)
     };
     let entries = [item(entry("a")), pinned("here")];
-    let elsewhere = [pinned("elsewhere")];
+    let copies = [pinned("here"), pinned("elsewhere")];
     let mut view = view(&topic, &position, &entries);
-    view.pinned = &elsewhere;
+    view.pinned = &copies;
     let html = Html::parse_document(&page(&view).expect("renders"));
     let ids: Vec<_> = all(&html, "article")
         .iter()
         .filter_map(|article| article.attr("id"))
         .collect();
-    assert_eq!(ids, ["e-here", "e-elsewhere", "e-a"]);
+    assert_eq!(ids, ["pin-here", "pin-elsewhere", "e-a", "e-here"]);
+    let place = all(&html, "#pin-elsewhere .original a")[0].attr("href");
+    assert_eq!(place, Some("/t/harbour?entry=elsewhere#e-elsewhere"));
 }
 
 #[test]
@@ -187,12 +243,12 @@ fn an_ended_topic_sends_readers_on() {
         topic.ended_at = Some(at("2026-11-24T20:00:00Z"));
         topic.successor = successor;
         let html = rendered(&topic, &[]);
-        assert_eq!(text_at(&html, "#state"), "Ended");
-        let href = all(&html, "#handover a").first().map(|link| {
+        assert_eq!(text_at(&html, "[data-live=state]"), "Ended");
+        let href = all(&html, "[data-live=handover] a").first().map(|link| {
             let href = link.attr("href").unwrap_or_default();
             (href.to_owned(), words(*link))
         });
-        (text_at(&html, "#handover"), href)
+        (text_at(&html, "[data-live=handover]"), href)
     };
     let link = |json: &str| Some(serde_json::from_str(json).expect("link"));
     let over = "This live blog has ended (24 Nov 2026, 20:00 UTC).";
@@ -220,8 +276,18 @@ fn an_empty_topic_has_a_page() {
     let html = rendered(&bare, &[]);
     assert_eq!(text_at(&html, "h1"), "bare");
     assert_eq!(all(&html, "html")[0].attr("lang"), Some("en"));
-    assert_eq!(text_at(&html, "#empty:not([hidden])"), "No updates yet.");
-    assert_eq!(all(&html, "#points[hidden], #events[hidden]").len(), 2);
+    assert_eq!(
+        text_at(&html, "[data-live=empty]:not([hidden])"),
+        "No updates yet."
+    );
+    assert_eq!(
+        all(
+            &html,
+            "[data-live=points][hidden], [data-live=events][hidden]"
+        )
+        .len(),
+        2
+    );
     assert!(all(&html, "meta[name=description], article").is_empty());
 }
 

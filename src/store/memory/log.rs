@@ -10,7 +10,8 @@ use super::draft::Written;
 use crate::model::{ChangeKind, EntryId, Offset, TopicName, encode_redacted};
 use crate::store::{
     AuditRecord, EntryFilter, EntryPage, EntryQuery, EntryState, EntryWrite, HeldEntry,
-    Idempotency, ReadLimit, Remembered, StepDone, StoredChange, StoredEntry, StoredTopic,
+    Idempotency, NumberedPage, PickNumbers, ReadLimit, Remembered, Shelf, StepDone, StoredChange,
+    StoredEntry, StoredTopic,
 };
 
 /// A topic with everything in it.
@@ -172,6 +173,41 @@ impl TopicLog {
             topic: self.topic.clone(),
             entries,
             more: matching.next().is_some(),
+        }
+    }
+
+    pub(super) fn numbered(
+        &self,
+        around: Option<&EntryId>,
+        pick: &PickNumbers<'_>,
+    ) -> NumberedPage {
+        let logged: Vec<_> = self
+            .by_first
+            .values()
+            .filter_map(|id| match self.entries.get(id)? {
+                EntryRow::Logged(row) => Some((id, row)),
+                EntryRow::Held(_) => None,
+            })
+            .collect();
+        let place = around.and_then(|wanted| logged.iter().position(|(id, _)| *id == wanted));
+        let shelf = Shelf {
+            count: logged.len() as u64,
+            around: place.map(|index| index as u64 + 1),
+            ended: self.topic.ended,
+        };
+        let (first, length) = shelf.clamp(&pick(&shelf));
+        let mut entries: Vec<_> = logged
+            .into_iter()
+            .skip(index(first))
+            .take(usize::try_from(length).unwrap_or(usize::MAX))
+            .filter_map(|(id, row)| self.logged(id, row))
+            .collect();
+        entries.reverse();
+        NumberedPage {
+            topic: self.topic.clone(),
+            shelf,
+            first,
+            entries,
         }
     }
 

@@ -4,6 +4,7 @@
 //! checksum or number does not fit is [`ReadError::Corrupt`]: readers get no altered change and no silent hole.
 
 mod entries;
+mod numbered;
 mod pool;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
 pub(super) use self::entries::{entries, entry, held};
+pub(super) use self::numbered::numbered;
 pub(super) use self::pool::ReaderPool;
 
 use super::rows::{

@@ -1,6 +1,6 @@
 //! Cases about entries: ids, revisions, snapshot pages and their filters.
 
-use tenbells::store::{EntryFilter, EntryQuery, EntryState, EntryWrite, Refused, Step};
+use tenbells::store::{EntryFilter, EntryQuery, EntryState, EntryWrite, Refused, Shelf, Step};
 
 use super::fixture::{Fixture, start};
 use super::steps::{
@@ -133,7 +133,12 @@ pub fn snapshots_page_by_first_offset_newest_first<F: Fixture>() {
         filter: EntryFilter::All,
     };
 
-    let all = page(store, &name, query(None, 10));
+    let everything = EntryQuery {
+        before: None,
+        limit: 10,
+        filter: EntryFilter::All,
+    };
+    let all = page(store, &name, everything);
     assert_eq!(ids(&all), ["e", "d", "c", "b", "a"]);
     assert!(!all.more);
     assert_eq!(all.topic.head, 7);
@@ -173,6 +178,71 @@ pub fn snapshots_page_by_first_offset_newest_first<F: Fixture>() {
         assert_eq!((ids(&found), found.more), (expected, more), "{query:?}");
         assert_eq!(found.topic.head, 7);
     }
+}
+
+pub fn entries_keep_their_numbers<F: Fixture>() {
+    let fixture = F::new();
+    let store = fixture.store();
+    let name = topic("t");
+    let steps = ["a", "b", "c", "d", "e"].map(|entry| publish(entry, "x"));
+    stored(store, append("t", steps.into()));
+    stored(store, append("u", vec![publish("a", "another topic's")]));
+    let read = |wanted: std::ops::RangeInclusive<u64>, around: Option<&str>| {
+        let around = around.map(id);
+        let pick = move |_: &Shelf| wanted.clone();
+        let page = store.numbered(&name, around.as_ref(), &pick).expect("read");
+        let page = page.expect("a topic");
+        let ids: Vec<_> = page.entries.iter().map(|e| e.id.to_string()).collect();
+        (page.first, ids.join(""), page.shelf)
+    };
+    let shelf = |count, around, ended| Shelf {
+        count,
+        around,
+        ended,
+    };
+    // From either end, and no further than there are entries.
+    assert_eq!(read(1..=2, None), (1, "ba".into(), shelf(5, None, false)));
+    assert_eq!(
+        read(4..=9, Some("b")),
+        (4, "ed".into(), shelf(5, Some(2), false))
+    );
+    assert_eq!(read(0..=u64::MAX, None).1, "edcba");
+    assert_eq!(read(6..=9, None).1, "");
+    #[expect(
+        clippy::reversed_empty_ranges,
+        reason = "an empty page is asked for so"
+    )]
+    let empty = read(3..=2, None);
+    assert_eq!(empty.1, "");
+    // Revised, retracted or followed by others, an entry keeps its number; one under embargo has none before its release.
+    let steps = vec![
+        Step::Revise(write("a", 2, "y"), 1),
+        retract("b"),
+        hold("held", "later", start()),
+    ];
+    stored(store, append("t", steps));
+    assert_eq!(
+        read(1..=2, Some("held")),
+        (1, "ba".into(), shelf(5, None, false))
+    );
+    stored(store, append("t", vec![publish("f", "x"), release("held")]));
+    assert_eq!(
+        read(5..=7, Some("held")),
+        (5, "heldfe".into(), shelf(7, Some(7), false))
+    );
+    // As in a snapshot, to the last field.
+    let everything = EntryQuery {
+        before: None,
+        limit: 10,
+        filter: EntryFilter::All,
+    };
+    let all = page(store, &name, everything);
+    let pick = |shelf: &Shelf| 1..=shelf.count;
+    let numbered = store.numbered(&name, None, &pick).expect("read");
+    let numbered = numbered.expect("a topic");
+    assert_eq!((numbered.topic, numbered.entries), (all.topic, all.entries));
+    let missing = store.numbered(&topic("missing"), None, &pick);
+    assert_eq!(missing.expect("read"), None);
 }
 
 pub fn filters_show_what_stands<F: Fixture>() {

@@ -2,26 +2,12 @@
  * Calls of the broker with the editor's key, which is in the Authorization header and nowhere else. Every call ends
  * within a bound: with an answer, with a problem document, or with {@link Unreachable}. Decides nothing about trying again.
  */
+import { Problem, Unreachable } from './problem.js';
+
+export { Problem } from './problem.js';
+
 /** How long a call may take, in ms. */
 const PATIENCE = 10_000;
-
-/** An answer that was not 2xx. */
-export class Problem extends Error {
-  constructor(
-    readonly status: number,
-    /** A code of docs/protocol.md, section 14; `http` where the answer was not the broker's. */
-    readonly code: string,
-    message: string,
-    readonly field?: string | undefined,
-    /** How long to wait before trying again, in ms. */
-    readonly retryAfter?: number | undefined,
-  ) {
-    super(message);
-  }
-}
-
-/** There was no answer: the call may have arrived or not. */
-export class Unreachable extends Error {}
 
 export interface Call {
   method: string;

@@ -105,7 +105,7 @@ export class Composer {
     } else {
       this.#notify('This entry was retracted meanwhile. What you wrote is still here.', button('Make it a new entry', () => {
         const { base: _, ...rest } = draft;
-        const { id: __, correction: ___, ...fields } = this.drafts.current.fields;
+        const { id: __, correction: ___, published_at: ____, released_at: _____, ...fields } = this.drafts.current.fields;
         void this.drafts.drop(draft).then(() => {
           this.drafts.current = { ...rest, ...this.drafts.blank(), fields };
           this.#show();

@@ -109,7 +109,7 @@ class Desk {
     const turn = ++this.#turn;
     this.#screen?.close();
     this.#screen = undefined;
-    const topic = decodeURIComponent(location.hash.replace(/^#\/?/, ''));
+    const topic = location.hash.replace(/^#\/?/, '');
     const place = h('div', { class: 'screen' });
     fill(this.#root, this.#header(context, topic !== ''), h('div', { id: 'key-warning' }),
       !this.keep.isLasting && h('p', { class: 'notice is-wrong' }, 'This browser keeps nothing: drafts are lost with the tab.'),
@@ -128,7 +128,10 @@ class Desk {
       fill(place, screen.node);
     } catch (error) {
       if (turn !== this.#turn) return;
-      fill(place, h('main', {}, h('h1', {}, topic), h('p', { class: 'error', role: 'alert' }, inPlainWords(error)),
+      if (!(error instanceof Problem) || error.status >= 500) setTimeout(() => {
+        if (turn === this.#turn) void this.#route();
+      }, 2 * AGAIN);
+      fill(place, h('main', { class: 'overview' }, h('h1', {}, topic), h('p', { class: 'error', role: 'alert' }, inPlainWords(error)),
         h('div', { class: 'actions' }, button('Try again', () => void this.#route(), { class: 'primary' }),
           h('a', { class: 'button', href: '#/' }, 'All live blogs'))));
     }

@@ -64,6 +64,8 @@ export function putBrokerHtml(node: Element, html: string): void {
     link.setAttribute('target', '_blank');
     link.setAttribute('rel', 'noopener noreferrer');
   }
+  // What may be wider than the page is scrolled by keyboard, too.
+  for (const wide of node.querySelectorAll('table, pre')) wide.setAttribute('tabindex', '0');
 }
 
 /** Puts `next` in place of `old`, with the focus on what does the same (`data-do`), where it was inside. */

@@ -31,7 +31,7 @@ export interface EntriesEvents {
 type Filter = 'all' | 'key' | 'pinned';
 
 export class Entries {
-  readonly #title = h('h2', { id: freshId('entries') }, 'Entries');
+  readonly #title = h('h2', { id: freshId('entries'), tabIndex: -1 }, 'Entries');
   readonly #filters = h('div', { class: 'filters', role: 'group', 'aria-label': 'Which entries' });
   readonly #list = h('ul', { class: 'cards' });
   readonly #more = button('Load older', () => void this.#loadOlder(), { hidden: true });
@@ -103,9 +103,10 @@ export class Entries {
     for (const id of [before, entry]) if (id !== undefined) this.#draw(id);
   }
 
-  /** Moves the focus to a card. */
-  focus(entry: string): void {
-    this.#cards.get(entry)?.querySelector<HTMLElement>('[data-do="edit"]')?.focus();
+  /** Moves to the list: on a narrow page it is below the composer. */
+  show(): void {
+    this.#title.scrollIntoView();
+    this.#title.focus({ preventScroll: true });
   }
 
   async #snapshot(): Promise<string> {

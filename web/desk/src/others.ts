@@ -4,7 +4,7 @@ import { mayInspect, type Context } from './context.js';
 import { ulid } from './ulid.js';
 
 /** How often, in ms; the broker forgets a desk after 30 s. */
-const EVERY = 10_000;
+const EVERY = 5000;
 
 export interface Colleague {
   name: string;

@@ -1,6 +1,6 @@
 /** What became of the last writes: sending, durable at a position, tried again, or refused and kept with the reason. */
 import type { Context } from './context.js';
-import { button, fill, freshId, h } from './dom.js';
+import { button, freshId, h } from './dom.js';
 import type { Item, Standing } from './outbox.js';
 import type { Write } from './keep.js';
 import { clock } from './times.js';
@@ -68,7 +68,11 @@ export class OutboxView {
       if (!old) this.#list.prepend(row);
       // What has the focus stays the same button, while only the words beside it count down.
       else if (old.dataset['standing'] === row.dataset['standing']) old.querySelector('.words')!.replaceWith(row.querySelector('.words')!);
-      else old.replaceWith(row);
+      else {
+        const hadFocus = old.contains(document.activeElement);
+        old.replaceWith(row);
+        if (hadFocus) row.focus();
+      }
       if (!old || !old.isConnected) this.#rows.set(item, row);
     }
     this.node.hidden = items.length === 0;
@@ -86,7 +90,7 @@ export class OutboxView {
   #row(item: Item): HTMLElement {
     const { write, standing } = item;
     const what = write.label ? `${WHAT[write.what]}: ${write.label}` : WHAT[write.what];
-    return h('li', { class: `sent is-${standing.is}`, 'data-standing': standing.is, 'data-what': write.what },
+    return h('li', { class: `sent is-${standing.is}`, 'data-standing': standing.is, tabIndex: -1 },
       h('p', { class: 'what' }, what),
       h('p', { class: 'words' }, inWords(item)),
       h('div', { class: 'actions' }, ...this.#actions(item)));
@@ -157,9 +161,4 @@ function durable(write: Write, standing: Standing & { is: 'durable' }): string {
   if (standing.position) return `Durable at position ${standing.position}.${replayed}`;
   if (write.releasedAt) return `Durable, and held until ${clock(write.releasedAt)}.${replayed}`;
   return `Durable.${replayed}`;
-}
-
-/** For a list that is all there is to say. */
-export function emptied(node: Element, words: string): void {
-  fill(node, h('p', { class: 'hint' }, words));
 }

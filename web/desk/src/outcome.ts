@@ -2,7 +2,7 @@
  * What an error says about a write: whether it may have been stored, whether to send it again without asking, and how it
  * is put to an editor. Pure; the rules are those of docs/protocol.md, section 8.
  */
-import { Problem } from './api.js';
+import { Problem } from './problem.js';
 
 export type Verdict =
   /** Not stored this time; sent again by itself. */
@@ -19,7 +19,7 @@ const PROOF = new Set(['topic_ended', 'revision_stale', 'entry_retracted', 'alre
 
 export function judge(error: unknown): Verdict {
   if (!(error instanceof Problem)) return 'unknown';
-  if (error.code === 'unavailable' || error.code === 'timeout') return 'again';
+  if (['unavailable', 'timeout', 'rate_limited'].includes(error.code)) return 'again';
   if (error.code === 'revision_stale') return 'conflict';
   if (error.code === 'storage_full') return 'refused';
   return error.status >= 500 ? 'unknown' : 'refused';
@@ -60,6 +60,8 @@ export function inPlainWords(error: unknown): string {
       return 'The broker’s disk is full. Nothing was stored.';
     case 'unavailable':
       return 'The broker is busy, or starting.';
+    case 'rate_limited':
+      return 'The broker takes no more from this key just now.';
     case 'too_large':
       return 'It is too long for the broker.';
     case 'outcome_unknown':

@@ -74,7 +74,10 @@ export class TopicScreen {
       isEnded: () => this.#blog.topic.status === 'ended',
       editing: (entry) => {
         this.#others.editing(entry);
-        this.#entries?.setEdited(entry);
+        // While this screen is put together there is nothing yet to compare it with.
+        if (!this.#entries) return;
+        this.#entries.setEdited(entry);
+        this.#checkOvertaken();
       },
       compare: (draft) => void this.#compare(draft),
     }, this.#outboxView.node);
@@ -136,6 +139,7 @@ export class TopicScreen {
         visibility === 'private' && h('span', { class: 'badge' }, 'Private')),
       h('div', { class: 'topic-facts' }, this.#readers, this.#state),
       h('div', { class: 'actions' },
+        button('Entries', () => this.#entries.show(), { class: 'small only-narrow', 'data-do': 'entries' }),
         visibility === 'public' && h('a', { class: 'button small', href: page, target: '_blank', rel: 'noopener' }, 'See the page'),
         button('Details', () => void openDetails(this.context, topic), { class: 'small', 'data-do': 'details' }),
         status === 'live'

@@ -167,3 +167,23 @@ test('two tabs of one editor have a draft each, and neither takes the other’s'
   await second.getByRole('button', { name: 'In the second tab', exact: true }).click();
   await expect(two.headline).toHaveValue('In the second tab');
 });
+
+test('what is changed after a lost reply becomes a revision, and no second entry', async ({ broker, newsroom, page }) => {
+  await broker.publish('harbour', { headline: 'Before' });
+  const desk = await Desk.open(page, newsroom.url, broker.key, 'harbour');
+  newsroom.answers.set('/v1/topics/harbour/entries', (request, response) =>
+    newsroom.pass(request, response, request.method === 'POST' ? 'lose' : 'give'));
+  await desk.write('Said once');
+  await desk.headline.press('ControlOrMeta+Enter');
+  await expect(desk.sent).toContainText('It may have arrived');
+  await desk.sent.getByRole('button', { name: 'Edit' }).click();
+  await expect(desk.headline).toHaveValue('Said once');
+  newsroom.answers.clear();
+  await desk.headline.fill('Said better');
+  await desk.headline.press('ControlOrMeta+Enter');
+  await expect(desk.sent).toContainText('Another version of this was published by an earlier attempt.');
+  await desk.sent.getByRole('button', { name: 'Compare' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
+  await expect(desk.card('Said better')).toHaveAttribute('data-revision', '2');
+  expect((await broker.changes('harbour')).map(({ kind }) => kind)).toEqual(['entry.published', 'entry.published', 'entry.revised']);
+});

@@ -53,7 +53,8 @@ export class Broker {
   static async start(config = ''): Promise<Broker> {
     const folder = await mkdtemp(join(tmpdir(), 'tenbells-web-'));
     const broker = new Broker(folder, await freeAddress(), await freeAddress());
-    await writeFile(join(folder, 'tenbells.toml'), config);
+    // `{url}` in it is its own address.
+    await writeFile(join(folder, 'tenbells.toml'), config.replaceAll('{url}', broker.url));
     await broker.start();
     broker.key = await broker.createKey('desk', '*');
     return broker;

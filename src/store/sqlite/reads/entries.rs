@@ -12,9 +12,9 @@ use crate::store::{
 };
 
 /// The columns of an entry `e` and its last change `c`, in the order that [`entry_of`] reads.
-const ENTRY_COLUMNS: &str = "e.key, e.entry_id, e.revision, e.last, e.retracted, e.raw, c.key, c.kind, c.entry_id, c.crc, c.json";
+pub(super) const ENTRY_COLUMNS: &str = "e.key, e.entry_id, e.revision, e.last, e.retracted, e.raw, c.key, c.kind, c.entry_id, c.crc, c.json";
 /// An entry's key has the topic's number in its upper 24 bits, and so has the key of its last change.
-const LAST_CHANGE: &str = "LEFT JOIN change c ON c.key = ((e.key >> 40) << 40) + e.last";
+pub(super) const LAST_CHANGE: &str = "LEFT JOIN change c ON c.key = ((e.key >> 40) << 40) + e.last";
 
 /// One entry: released, retracted or held.
 pub(in crate::store::sqlite) fn entry(
@@ -143,7 +143,7 @@ pub(in crate::store::sqlite) fn held(
         .map_err(broken)
 }
 
-fn entry_of(row: &Row<'_>, topic: &TopicName) -> Read<StoredEntry> {
+pub(super) fn entry_of(row: &Row<'_>, topic: &TopicName) -> Read<StoredEntry> {
     let first: Offset = offset_of(row.get(0).map_err(broken)?);
     let last = unsql(row.get(3).map_err(broken)?);
     let missing = || {
