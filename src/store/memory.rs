@@ -137,7 +137,7 @@ impl Store for MemoryStore {
         around: Option<&EntryId>,
         pick: &PickNumbers<'_>,
     ) -> Result<Option<NumberedPage>, ReadError> {
-        Ok(self.look(topic, |log| log.numbered(around, pick)))
+        Ok(lock(&self.state).numbered(topic, around, pick))
     }
 
     fn held(&self, topic: Option<&TopicName>, limit: usize) -> Result<Vec<HeldEntry>, ReadError> {
@@ -254,6 +254,17 @@ impl Ledger {
     /// A snapshot page.
     pub fn entries(&self, topic: &TopicName, query: &EntryQuery) -> Option<EntryPage> {
         self.topics.get(topic).map(|log| log.entries(query))
+    }
+
+    /// Entries by their numbers.
+    pub fn numbered(
+        &self,
+        topic: &TopicName,
+        around: Option<&EntryId>,
+        pick: &PickNumbers<'_>,
+    ) -> Option<NumberedPage> {
+        let log = self.topics.get(topic);
+        log.map(|log| log.numbered(around, pick))
     }
 
     /// The held entries.

@@ -9,8 +9,8 @@ use tenbells::model::{EntryId, Epoch, Offset, TopicName};
 use tenbells::store::memory::Ledger;
 use tenbells::store::{
     Append, AppendError, Appended, AuditRecord, Committed, EntryPage, EntryQuery, HeldEntry,
-    KeepName, ReadError, ReadLimit, Receipt, Refused, Remembered, Step, Store, StoredChange,
-    StoredEntry, StoredTopic,
+    KeepName, NumberedPage, PickNumbers, ReadError, ReadLimit, Receipt, Refused, Remembered, Step,
+    Store, StoredChange, StoredEntry, StoredTopic,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -346,6 +346,15 @@ impl Store for SimStore {
         query: &EntryQuery,
     ) -> Result<Option<EntryPage>, ReadError> {
         Ok(self.ledger()?.entries(topic, query))
+    }
+
+    fn numbered(
+        &self,
+        topic: &TopicName,
+        around: Option<&EntryId>,
+        pick: &PickNumbers<'_>,
+    ) -> Result<Option<NumberedPage>, ReadError> {
+        Ok(self.ledger()?.numbered(topic, around, pick))
     }
 
     fn held(&self, topic: Option<&TopicName>, limit: usize) -> Result<Vec<HeldEntry>, ReadError> {
