@@ -1,5 +1,6 @@
 //! A broker that a command starts for itself, on a fresh folder: in the clear, or with a certificate made for the run.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use crate::cores::{self, Steering};
 use crate::http::{Connection, Target};
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// What the broker says, in its folder.
+const LOG: &str = "broker.log";
 
 /// How a broker is started.
 #[derive(Debug)]
@@ -69,7 +72,7 @@ impl OwnBroker<'_> {
             .args(["--listen", &format!("127.0.0.1:{}", self.port)])
             .args(["--admin-listen", &format!("127.0.0.1:{}", self.port + 1)])
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(File::create(folder.join(LOG)).context("no log")?)
             .kill_on_drop(true);
         let (scheme, ca) = match self.wire {
             Privacy::Plain => ("http", None),
@@ -87,9 +90,18 @@ impl OwnBroker<'_> {
             ca,
             server_pid: child.id(),
         };
-        answers(broker.target()?).await?;
+        answers(broker.target()?)
+            .await
+            .with_context(|| format!("the broker's last words: {}", last_words(folder, LOG)))?;
         Ok((child, broker))
     }
+}
+
+/// What a server wrote last into its log `name` in `folder`.
+pub fn last_words(folder: &Path, name: &str) -> String {
+    let log = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+    let last = log.lines().rfind(|line| !line.trim().is_empty());
+    last.unwrap_or("it wrote nothing").to_owned()
 }
 
 /// A key for publishing to any topic of the broker on `folder`.

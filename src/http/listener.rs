@@ -170,9 +170,15 @@ async fn serve(stream: TcpStream, tls: Option<Arc<Tls>>, face: Face) {
     let Some(tls) = tls else {
         return converse(StallGuard::new(stream, stall_max, cut), face).await;
     };
+    // Apart from the task's own memory, which is that of its largest part: most connections are in the clear.
+    Box::pin(serve_sealed(stream, tls, face)).await;
+}
+
+async fn serve_sealed(stream: TcpStream, tls: Arc<Tls>, face: Face) {
+    let cut = Arc::clone(&face.peer.cut);
     let shutdown = face.shutdown.clone();
     let shaken = tokio::select! {
-        shaken = shake(stream, &tls, stall_max, cut) => shaken,
+        shaken = shake(stream, &tls, face.options.stall_max, cut) => shaken,
         () = shutdown.wait() => None,
     };
     if let Some(stream) = shaken {

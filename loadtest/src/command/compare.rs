@@ -32,7 +32,7 @@ pub struct CompareArgs {
     #[arg(
         long,
         value_name = "FOLDER",
-        env = "TENBELLS_PEERS",
+        env = "LOADTEST_PEERS",
         default_value = "target/peers"
     )]
     peers: PathBuf,

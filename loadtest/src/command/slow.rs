@@ -43,8 +43,9 @@ pub struct SlowArgs {
     /// Entries a second, over all topics
     #[arg(long, default_value_t = 20.0, value_parser = args::rate)]
     rate: f64,
-    /// Seconds of publishing in each half of a round; less than the server's limit for readers who take nothing
-    #[arg(long, default_value = "10", value_parser = args::seconds)]
+    /// Seconds of publishing in each half of a round. The stalled answer no ping meanwhile, nor while their sockets are
+    /// filled: all of it is to be less than a server waits for a pong (10 s), or it closes some of them
+    #[arg(long, default_value = "5", value_parser = args::seconds)]
     seconds: Duration,
     #[command(flatten)]
     content: Content,

@@ -13,10 +13,11 @@ use tokio::process::Child;
 
 use super::{Found, Kind, Place, Way, centrifugo, mercure};
 use crate::http::{Connection, Target};
-use crate::own_broker::create_key;
+use crate::own_broker::{create_key, last_words};
 use crate::proc::Process;
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+const LOG: &str = "server.log";
 /// What is published to see whether the server answers; nobody reads it.
 const FIRST: &str = r#"{"id":"first","body":{"text":"first"}}"#;
 const FIRST_CHANNEL: &str = "lt-start";
@@ -50,7 +51,7 @@ impl Server {
             Kind::Tenbells => Some(create_key(&found.program, &place.folder).await?),
             _ => None,
         };
-        let log = File::create(place.folder.join("server.log")).context("no log")?;
+        let log = File::create(place.folder.join(LOG)).context("no log")?;
         let child = tokio::process::Command::new(program(&found.program)?)
             .args(&launch.args)
             .envs(launch.env.iter().map(|(name, value)| (name, value)))
@@ -106,9 +107,7 @@ impl Server {
 
     /// What it wrote last.
     pub fn last_words(&self) -> String {
-        let log = std::fs::read_to_string(self.folder.join("server.log")).unwrap_or_default();
-        let last = log.lines().rfind(|line| !line.trim().is_empty());
-        last.unwrap_or("it wrote nothing").to_owned()
+        last_words(&self.folder, LOG)
     }
 
     /// Waits until it takes a change.

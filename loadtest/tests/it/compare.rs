@@ -10,15 +10,18 @@ use serde_json::Value;
 /// One run at a time: each takes the machine for itself.
 static ALONE: Mutex<()> = Mutex::new(());
 
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("root")
+}
+
 /// The broker beside the harness; built where only the harness was.
 fn broker() -> PathBuf {
     let path = Path::new(env!("CARGO_BIN_EXE_loadtest")).with_file_name("tenbells");
     if !path.is_file() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .expect("root");
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(root);
+        cargo.current_dir(root());
         cargo.args(["build", "--offline", "--locked", "--bin", "tenbells"]);
         assert!(cargo.status().expect("cargo").success(), "no broker");
     }
@@ -40,9 +43,11 @@ fn compare(folder: &Path, more: &[&str], path: Option<&str>) -> (Output, Value) 
         .arg(&json)
         .arg("--html")
         .arg(folder.join("report.html"));
-    if let Some(path) = path {
-        command.env("PATH", path).env_remove("TENBELLS_PEERS");
-    }
+    match path {
+        Some(path) => command.env("PATH", path).env_remove("LOADTEST_PEERS"),
+        // In the environment, where the broker finds it as well and must not take it for a setting of its own.
+        None => command.env("LOADTEST_PEERS", root().join("target/peers")),
+    };
     let output = command.output().expect("the harness");
     let text = std::fs::read_to_string(&json).unwrap_or_else(|_| {
         panic!(
@@ -66,12 +71,7 @@ fn row<'a>(report: &'a Value, key: &str) -> &'a Value {
 #[test]
 fn whoever_is_installed_is_measured_and_whoever_is_not_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("root");
-    let peers = root.join("target/peers");
-    let more = ["--rounds", "2", "--probe-seconds", "0", "--peers"];
-    let more = [&more[..], &[peers.to_str().expect("text")]].concat();
+    let more = ["--rounds", "2", "--probe-seconds", "0"];
     let (output, report) = compare(folder.path(), &more, None);
     assert!(output.status.success(), "{report:#}");
     let comparison = &report["comparison"];
