@@ -183,19 +183,30 @@ impl Reader {
     }
 
     async fn behind_cursor(&mut self) -> Result<Option<Bytes>, Problem> {
-        let before = self.cut.takes(self.channel.redactions());
-        let frames = self
-            .http
-            .broker
-            .next(
-                &self.channel,
-                self.cursor,
-                CHUNK_CHANGES_MAX,
-                CHUNK_BYTES_MAX,
-            )
-            .await?;
-        let Some(last) = frames.last() else {
+        let frames = loop {
+            let redactions = self.channel.redactions();
+            let frames = self
+                .http
+                .broker
+                .next(
+                    &self.channel,
+                    self.cursor,
+                    CHUNK_CHANGES_MAX,
+                    CHUNK_BYTES_MAX,
+                )
+                .await?;
+            if frames.is_empty() {
+                return Ok(None);
+            }
+            // Noted only now: what was written before may have been flushed while this waited for the store. A redaction
+            // that came in between has not seen the note, so they are taken anew.
+            let before = self.cut.takes(redactions);
+            if self.channel.redactions() == redactions {
+                break frames;
+            }
             self.cut.put_back(before);
+        };
+        let Some(last) = frames.last() else {
             return Ok(None);
         };
         self.cursor = last.offset();
