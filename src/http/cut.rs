@@ -29,7 +29,7 @@ struct State {
 pub struct Streams(Mutex<HashMap<TopicName, Vec<Weak<Cut>>>>);
 
 impl Cut {
-    /// Changes are about to be taken, at this count of redactions. Gives what to [`Cut::put_back`] where there were none.
+    /// Changes were taken, at this count of redactions. Gives what to [`Cut::put_back`] where they are not used.
     pub(super) fn takes(&self, redactions: u64) -> Option<u64> {
         let mut state = self.lock();
         let before = state.unsent;
@@ -37,7 +37,7 @@ impl Cut {
         before
     }
 
-    /// Nothing was taken after all.
+    /// They are not used after all.
     pub(super) fn put_back(&self, before: Option<u64>) {
         self.lock().unsent = before;
     }
