@@ -3,6 +3,10 @@
 use std::process::Command;
 
 /// Runs a scenario; it says what was kept, or that it was skipped and why.
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever runs the tests should see what was done, and what was skipped"
+)]
 fn faults(args: &[&str]) {
     let output = Command::new(env!("CARGO_BIN_EXE_proof"))
         .arg("faults")
