@@ -11,6 +11,7 @@ mod document;
 mod frame;
 mod numbered;
 mod page;
+mod peers;
 mod publish;
 mod read;
 mod registry;
@@ -40,7 +41,7 @@ pub use topics::TopicAnswer;
 use self::page::Pages;
 use crate::clock::Clock;
 use crate::model::TopicName;
-use crate::store::{ReadError, Store};
+use crate::store::{Peers, ReadError, Store};
 
 /// Bounds of the broker.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +77,9 @@ pub trait Outlet: Send + Sync + 'static {
 
     /// Bodies were retracted, or the topic became private. Once no older byte can leave any more, drop the `ticket`.
     fn redacted(&self, channel: &Arc<Channel>, ticket: Ticket);
+
+    /// The topic goes on in another numbering: its subscribers have to come back, and are told to reset then.
+    fn retired(&self, channel: &Arc<Channel>);
 }
 
 /// Runs what blocks, which reads of the store do, somewhere else than on the runtime's threads.
@@ -107,6 +111,7 @@ pub struct Broker {
     outlets: OnceLock<Vec<Arc<dyn Outlet>>>,
     compaction: tokio::sync::Notify,
     desks: Desks,
+    peers: OnceLock<Arc<dyn Peers>>,
 }
 
 impl Broker {
@@ -132,6 +137,7 @@ impl Broker {
             outlets: OnceLock::new(),
             compaction: tokio::sync::Notify::new(),
             desks: Desks::default(),
+            peers: OnceLock::new(),
         })
     }
 
@@ -159,6 +165,7 @@ impl Broker {
             () = self.run_releases() => {}
             () = self.run_evictions() => {}
             () = self.run_compactions() => {}
+            () = self.run_peers() => {}
         }
     }
 

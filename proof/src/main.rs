@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use proof::faults::{self, Extent, Outcome, Scenario};
+use proof::nemesis::{self, Ended};
 use proof::{history, judge};
 
 /// The first word that makes this program the broker itself.
@@ -43,6 +44,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Injects faults into real processes
     Faults(Faults),
+    /// Three brokers on three NATS servers under a nemesis
+    Cluster(nemesis::ClusterArgs),
 }
 
 #[derive(clap::Args)]
@@ -101,6 +104,13 @@ fn run(command: Command) -> anyhow::Result<bool> {
             let verdict = judge::judge(&events, options);
             writeln!(stdout(), "{verdict}")?;
             Ok(verdict.is_clean())
+        }
+        Command::Cluster(args) => {
+            match nemesis::run(&args)? {
+                Ended::Kept(what) => writeln!(stdout(), "{what}")?,
+                Ended::Skipped(why) => writeln!(stdout(), "skipped: {why}")?,
+            }
+            Ok(true)
         }
     }
 }

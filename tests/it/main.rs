@@ -3,6 +3,7 @@
 mod access;
 mod caching;
 mod canaries;
+mod cluster;
 mod corpus;
 mod crash;
 mod deflate;
