@@ -117,6 +117,9 @@ impl Outlet for Streams {
         }
         drop(ticket);
     }
+
+    // A stream wakes by its watch, and ends by itself.
+    fn retired(&self, _channel: &Arc<Channel>) {}
 }
 
 #[cfg(test)]

@@ -65,6 +65,8 @@ impl Outlet for SimOutlet {
         }
         drop(ticket);
     }
+
+    fn retired(&self, _channel: &Arc<Channel>) {}
 }
 
 impl Node {
