@@ -126,7 +126,6 @@ impl App {
         )
         .map_err(AppError::FanOut)?;
         let fanout = Arc::new(fanout);
-        let streams = deliver_by(&broker, &fanout);
         let admission = Arc::new(admission(&config));
         let metrics = Arc::new(Metrics::new());
         metrics.observe(readings::all(&broker, &fanout, &admission));
@@ -144,7 +143,7 @@ impl App {
             shutdown: shutdown.clone(),
             options: http_options(&config, templates),
             admission,
-            streams,
+            streams: deliver_by(&broker, &fanout),
             limits: Arc::clone(&limits),
         });
         let public = listen(config.listen).await?;
