@@ -4,7 +4,9 @@
 //! Stopping goes from the outside in: no new connection, readers told when to come back, open requests finished, the
 //! store closed last. A store that fails stops the server: it must not look alive while it keeps nothing.
 
+mod engine;
 mod readings;
+mod shared_keys;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +14,9 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use self::engine::Engine;
+pub(crate) use self::engine::nats_options;
 
 use crate::broker::{Broker, BrokerOptions, RingLimit};
 use crate::clock::{Clock, SystemClock};
@@ -26,7 +31,8 @@ use crate::limits::{Limits, Proxies};
 use crate::metrics::Metrics;
 use crate::pages::{TemplateError, Templates};
 use crate::shutdown::Shutdown;
-use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::store::jetstream::JetStreamError;
+use crate::store::sqlite::OpenError;
 use crate::store::{Store, StoreOptions};
 use crate::tls::{Tls, TlsError};
 use crate::tokens::{Gate, Tickets, Tokens, TokensError};
@@ -43,7 +49,7 @@ const ADMIN_CONNECTIONS_MAX: usize = 64;
 pub struct App {
     config: Config,
     shutdown: Shutdown,
-    store: Arc<SqliteStore>,
+    engine: Engine,
     broker: Arc<Broker>,
     fanout: Arc<FanOut>,
     http: Arc<Http>,
@@ -59,6 +65,9 @@ pub enum AppError {
     /// The data folder.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The log that it shares.
+    #[error(transparent)]
+    JetStream(#[from] JetStreamError),
     /// The keys in it.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -101,10 +110,9 @@ impl App {
             .transpose()?;
         let tokens = Tokens::open(&config.tokens, clock.clone())?;
         let templates = Arc::new(Templates::open(config.pages.templates.as_deref())?);
-        let store = SqliteStore::open(&config.data_dir, store_options(&config), clock.clone())?;
+        let engine = Engine::open(&config, clock.clone()).await?;
         let keys = KeyRing::open(&config.data_dir)?;
-        let as_store: Arc<dyn Store> = Arc::clone(&store) as _;
-        let broker = Broker::new(as_store, clock.clone(), broker_options(&config));
+        let broker = engine.broker(clock.clone(), broker_options(&config));
         let gate = Gate::new(Arc::clone(&keys) as _, Arc::clone(&tokens));
         let as_keys: Arc<dyn Keys> = Arc::new(gate);
         let limits = Arc::new(limits(&config));
@@ -121,6 +129,7 @@ impl App {
         let admission = Arc::new(admission(&config));
         let metrics = Arc::new(Metrics::new());
         metrics.observe(readings::all(&broker, &fanout, &admission));
+        metrics.observe(readings::cluster(&broker));
         metrics.observe(readings::limits(&limits));
         if let Some(tls) = &tls {
             metrics.observe(readings::tls(tls));
@@ -144,6 +153,7 @@ impl App {
             tokio::spawn(tokens.run()),
             tokio::spawn(limits.run()),
         ];
+        tasks.extend(engine.share_keys(&config.data_dir));
         tasks.extend(
             tls.iter()
                 .map(|tls| tokio::spawn(Arc::clone(tls).watch(clock.clone()))),
@@ -151,7 +161,7 @@ impl App {
         Ok(Self {
             config,
             shutdown,
-            store,
+            engine,
             broker,
             fanout,
             http,
@@ -192,6 +202,7 @@ impl App {
     /// # Errors
     /// [`AppError::StoreFailed`] when the store gave up.
     pub async fn run(self) -> Result<(), AppError> {
+        let store = self.engine.store();
         let options = listener_options(&self.config);
         let admin_admission = Arc::new(Admission::new(AdmissionLimit {
             connections_max: ADMIN_CONNECTIONS_MAX,
@@ -224,7 +235,7 @@ impl App {
         });
         let failed = tokio::select! {
             () = self.shutdown.wait() => None,
-            reason = store_failure(&self.store) => Some(reason),
+            reason = store_failure(&store) => Some(reason),
         };
         self.shutdown.trigger();
         self.fanout.drain(self.config.drain).await;
@@ -233,12 +244,12 @@ impl App {
             let _ = task.await;
         }
         self.fanout.stop();
-        let store = Arc::clone(&self.store);
+        let engine = self.engine.clone();
         for task in self.tasks {
             task.abort();
             let _ = task.await;
         }
-        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        let _ = tokio::task::spawn_blocking(move || engine.close()).await;
         closed.trigger();
         let _ = admin.await;
         match failed {
@@ -267,7 +278,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
         .map_err(|source| AppError::Listen { address, source })
 }
 
-async fn store_failure(store: &Arc<SqliteStore>) -> String {
+async fn store_failure(store: &Arc<dyn Store>) -> String {
     loop {
         if let Some(reason) = store.failed() {
             return reason;

@@ -11,6 +11,7 @@ mod document;
 mod frame;
 mod numbered;
 mod page;
+mod peers;
 mod publish;
 mod read;
 mod registry;
@@ -39,7 +40,7 @@ pub use topics::TopicAnswer;
 use self::page::Pages;
 use crate::clock::Clock;
 use crate::model::TopicName;
-use crate::store::{ReadError, Store};
+use crate::store::{Peers, ReadError, Store};
 
 /// Bounds of the broker.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +76,9 @@ pub trait Outlet: Send + Sync + 'static {
 
     /// Bodies were retracted, or the topic became private. Once no older byte can leave any more, drop the `ticket`.
     fn redacted(&self, channel: &Arc<Channel>, ticket: Ticket);
+
+    /// The topic goes on in another numbering: its subscribers have to come back, and are told to reset then.
+    fn retired(&self, channel: &Arc<Channel>);
 }
 
 /// Held by an outlet until it has let go of what was retracted.
@@ -93,6 +97,7 @@ pub struct Broker {
     outlets: OnceLock<Vec<Arc<dyn Outlet>>>,
     compaction: tokio::sync::Notify,
     desks: Desks,
+    peers: OnceLock<Arc<dyn Peers>>,
 }
 
 impl Broker {
@@ -107,6 +112,7 @@ impl Broker {
             outlets: OnceLock::new(),
             compaction: tokio::sync::Notify::new(),
             desks: Desks::default(),
+            peers: OnceLock::new(),
         })
     }
 
@@ -132,6 +138,7 @@ impl Broker {
             () = self.run_releases() => {}
             () = self.run_evictions() => {}
             () = self.run_compactions() => {}
+            () = self.run_peers() => {}
         }
     }
 

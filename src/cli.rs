@@ -11,6 +11,7 @@ pub mod exit;
 mod import;
 mod input;
 mod keys;
+mod migrate;
 pub mod output;
 mod problem;
 mod replay;
@@ -62,6 +63,9 @@ enum Command {
     /// Makes a data folder out of a backup
     #[command(after_long_help = examples(backup::RESTORE_EXAMPLES))]
     Restore(backup::RestoreArgs),
+    /// Brings topics from a single node to a cluster, or back
+    #[command(subcommand, after_long_help = examples(migrate::EXAMPLES))]
+    Migrate(migrate::MigrateCommand),
     /// Publishes an entry; the body comes from a file or stdin
     #[command(after_long_help = examples(PUBLISH_EXAMPLES))]
     Publish(entries::PublishArgs),
@@ -95,7 +99,14 @@ enum Command {
 const GROUPS: [(&str, &[&str]); 3] = [
     (
         "Run a broker",
-        &["serve", "check-config", "keys", "backup", "restore"],
+        &[
+            "serve",
+            "check-config",
+            "keys",
+            "backup",
+            "restore",
+            "migrate",
+        ],
     ),
     (
         "Write a live blog",
@@ -249,6 +260,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Keys(command) => keys::run(command),
         Command::Backup(args) => backup::backup(args),
         Command::Restore(args) => backup::restore(args),
+        Command::Migrate(command) => migrate::run(command),
         Command::Publish(args) => block_on(entries::publish(args)),
         Command::Revise(args) => block_on(entries::revise(args)),
         Command::Retract(args) => block_on(entries::retract(args)),

@@ -49,6 +49,8 @@ pub struct Config {
     pub demo: bool,
     /// Whether a proxy in front does TLS.
     pub behind_proxy: bool,
+    /// The log that this node shares with others; its own alone where there is none.
+    pub nats: Option<NatsConfig>,
     /// TLS of the public listener; plain HTTP where there is none.
     pub tls: Option<TlsConfig>,
     /// The public listener.
@@ -67,6 +69,29 @@ pub struct Config {
     pub tokens: TokensConfig,
     /// Log lines.
     pub log: LogConfig,
+}
+
+/// The log that several nodes share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NatsConfig {
+    /// The servers, as `nats://host:port`.
+    pub servers: Vec<String>,
+    /// File with the credentials of a NATS user.
+    pub credentials: Option<PathBuf>,
+    /// File with the authority of the servers' certificates; TLS is required then.
+    pub ca: Option<PathBuf>,
+    /// The first part of all subjects; in capitals the name of the stream.
+    pub prefix: String,
+    /// The name of this node.
+    pub node: String,
+    /// Replicas of the streams where they are made; none leaves it to the number of servers.
+    pub replicas: Option<usize>,
+    /// How long the servers may take at the start.
+    pub connect_timeout: Duration,
+    /// How long a write may take.
+    pub append_timeout: Duration,
+    /// How long nothing may be heard of the log until this node counts as cut off.
+    pub stale_after: Duration,
 }
 
 /// How much one address or key may ask for; what is none has no limit.

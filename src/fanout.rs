@@ -231,6 +231,10 @@ impl Drop for FanOut {
 }
 
 impl Outlet for ShardOutlet {
+    fn retired(&self, channel: &Arc<Channel>) {
+        self.0.post(Command::Retired(Arc::clone(channel)));
+    }
+
     fn advanced(&self, channel: &Arc<Channel>) {
         self.0.advanced(channel);
     }

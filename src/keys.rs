@@ -15,7 +15,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use wildmatch::WildMatch;
 
-pub use file::{KEYS_FILE, KEYS_MAX, KeyError, KeyFile, KeyRecord};
+pub use file::{KEYS_FILE, KEYS_MAX, KeyError, KeyFile, KeyRecord, SharedKey};
 pub use ring::KeyRing;
 pub use rules::{GLOB_BYTES_MAX, GLOBS_MAX, NAME_BYTES_MAX, is_glob};
 pub use token::Token;

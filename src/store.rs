@@ -20,7 +20,10 @@
 //!   (`Failed`) and says so in [`Store::failed`]. It never retries an fsync.
 
 mod append;
+pub mod jetstream;
 pub mod memory;
+mod peers;
+mod record;
 pub mod sqlite;
 mod stored;
 
@@ -33,6 +36,8 @@ pub use append::{
     Append, AppendError, Appended, EntryWrite, Idempotency, NewTopic, Receipt, Refused, Remembered,
     Step, StepDone, entry_key,
 };
+pub use peers::{Alone, ClusterState, NodeState, Peers};
+pub use record::{RECORD_VERSION, Record, Rows, What};
 pub use stored::{
     AuditRecord, Committed, EntryFilter, EntryPage, EntryQuery, EntryState, HeldEntry,
     NumberedPage, ReadError, ReadLimit, Shelf, StoredChange, StoredEntry, StoredTopic,

@@ -4,6 +4,7 @@ pub mod bare;
 pub mod burst;
 pub mod catchup;
 pub mod churn;
+pub mod cluster;
 pub mod compare;
 pub mod fanout;
 pub mod idle;

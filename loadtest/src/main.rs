@@ -7,6 +7,7 @@ mod args;
 mod check;
 mod chunked;
 mod clock;
+mod cluster;
 mod command;
 mod cores;
 mod corpus;
@@ -101,6 +102,8 @@ enum Command {
         mut_arg("topics", |arg| arg.hide(true))
     )]
     Compare(command::compare::CompareArgs),
+    /// Brokers on three NATS servers of its own: a fan-out over all of them, also while one dies or all are restarted
+    Cluster(command::cluster::ClusterArgs),
     /// Markdown tables out of reports, written into a document
     Tables(command::tables::TablesArgs),
     /// The process of the bare send loop; the other commands start it
@@ -158,6 +161,7 @@ fn run(command: &Command, output: &Output) -> Result<Report> {
             Command::Ratio(args) => command::ratio::run(args).await,
             Command::Pair(args) => command::pair::run(args).await,
             Command::Compare(args) => command::compare::run(args).await,
+            Command::Cluster(args) => command::cluster::run(args).await,
             Command::Readers | Command::Sender | Command::Tables(_) => {
                 anyhow::bail!("this makes no report")
             }

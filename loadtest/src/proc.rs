@@ -50,7 +50,11 @@ impl Process {
         Self::of(tree(pid))
     }
 
-    fn of(pids: Vec<u32>) -> Result<Self> {
+    /// Several processes as one.
+    ///
+    /// # Errors
+    /// When one of them can't be read.
+    pub fn of(pids: Vec<u32>) -> Result<Self> {
         let process = Self {
             pids,
             ksoftirqd: ksoftirqd(),

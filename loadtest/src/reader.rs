@@ -25,6 +25,9 @@ pub use work::work;
 pub struct Plan {
     /// The server.
     pub server: SocketAddr,
+    /// The nodes of a cluster, where the server is one: a reader whose connection is lost goes on at the next.
+    #[serde(default)]
+    pub nodes: Vec<SocketAddr>,
     /// The `Host` header.
     pub authority: String,
     /// The certificates to trust, where readers speak through TLS.

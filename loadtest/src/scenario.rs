@@ -3,6 +3,7 @@
 mod part;
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -102,8 +103,22 @@ impl Scenario {
     /// # Errors
     /// When the broker can't be reached, or refuses the key.
     pub async fn open(broker: &Broker, content: &Content, readers: &Readers) -> Result<Self> {
+        let process = broker.process(&*broker.target()?)?;
+        Self::open_on(broker, content, readers, Vec::new(), process).await
+    }
+
+    /// As [`Scenario::open`], on the nodes of a cluster: `broker` is the one that is published at, readers spread over all.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open_on(
+        broker: &Broker,
+        content: &Content,
+        readers: &Readers,
+        nodes: Vec<SocketAddr>,
+        process: Option<Process>,
+    ) -> Result<Self> {
         let target = broker.target()?;
-        let process = broker.process(&target)?;
         let run = args::run_name();
         let topics: Vec<String> = (0..readers.topics)
             .map(|index| format!("lt-{run}-{index}"))
@@ -115,7 +130,10 @@ impl Scenario {
             content.writer(0),
         );
         publisher.open_topics().await?;
-        let plan = plan(&target, topics, run, readers);
+        let plan = Plan {
+            nodes,
+            ..plan(&target, topics, run, readers)
+        };
         Ok(Self {
             crew: Crew::hire(&plan, readers.processes).await?,
             publisher,
@@ -276,6 +294,7 @@ async fn sample(
 fn plan(target: &Target, topics: Vec<String>, run: String, readers: &Readers) -> Plan {
     Plan {
         server: target.address,
+        nodes: Vec::new(),
         authority: target.authority.clone(),
         ca: target.ca.clone(),
         wire: readers.transport.wire(),

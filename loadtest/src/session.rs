@@ -52,6 +52,7 @@ impl Session {
         let lanes = Lanes::open(&server.way, &channel, &run, corpus, publishers).await?;
         let plan = Plan {
             server: server.way.target.address,
+            nodes: Vec::new(),
             authority: server.way.target.authority.clone(),
             ca: None,
             wire: server.way.wire(),

@@ -6,4 +6,5 @@
 pub mod history;
 pub mod judge;
 pub mod legal;
+pub mod nemesis;
 pub mod plant;

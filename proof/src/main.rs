@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use proof::nemesis::{self, Ended};
 use proof::{history, judge};
 
 #[derive(Parser)]
@@ -32,6 +33,8 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         grace: u64,
     },
+    /// Three brokers on three NATS servers under a nemesis
+    Cluster(nemesis::ClusterArgs),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +62,13 @@ fn run(command: Command) -> anyhow::Result<bool> {
             let verdict = judge::judge(&events, options);
             writeln!(stdout(), "{verdict}")?;
             Ok(verdict.is_clean())
+        }
+        Command::Cluster(args) => {
+            match nemesis::run(&args)? {
+                Ended::Kept(what) => writeln!(stdout(), "{what}")?,
+                Ended::Skipped(why) => writeln!(stdout(), "skipped: {why}")?,
+            }
+            Ok(true)
         }
     }
 }

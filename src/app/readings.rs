@@ -7,6 +7,7 @@ use crate::fanout::{Counters, FanOut};
 use crate::http::Admission;
 use crate::limits::Limits;
 use crate::metrics::Reading;
+use crate::store::ClusterState;
 use crate::tls::Tls;
 
 /// A metric: its name without the prefix, its help, and how it is read.
@@ -66,6 +67,49 @@ pub(super) fn all(
             "websockets_closed",
             "WebSockets that the server closed with a code of its own",
             counted(fanout, |of| of.closed),
+        ),
+    ]
+}
+
+/// Those of a node of a cluster; a single node has none of them.
+pub(super) fn cluster(broker: &Arc<Broker>) -> Vec<Metric> {
+    if broker.cluster().is_none() {
+        return Vec::new();
+    }
+    let stated = |one: fn(ClusterState) -> u64| {
+        let broker = Arc::clone(broker);
+        move || broker.cluster().map_or(0, one)
+    };
+    vec![
+        gauge(
+            "cluster_stale",
+            "1 while this node is cut off from the shared log, and refuses writes",
+            stated(|state| u64::from(state.stale.is_some())),
+        ),
+        gauge(
+            "cluster_lag_records",
+            "Records of the shared log that this node has not applied yet",
+            stated(|state| state.lag),
+        ),
+        gauge(
+            "cluster_silent_seconds",
+            "How long ago this node heard of the shared log",
+            stated(|state| state.silent_s),
+        ),
+        gauge(
+            "cluster_applied_sequence",
+            "Sequence of the last record of the shared log that this node has applied",
+            stated(|state| state.applied),
+        ),
+        gauge(
+            "cluster_nodes",
+            "Other nodes that were heard of in the last 10 seconds",
+            stated(|state| state.nodes.iter().filter(|node| node.silent_s < 10).count() as u64),
+        ),
+        gauge(
+            "cluster_erasures_pending",
+            "Retracted contents that are still to be taken out of the shared log",
+            stated(|state| state.erasures),
         ),
     ]
 }

@@ -34,6 +34,8 @@ pub struct Channel {
     private: AtomicBool,
     redactions: AtomicU64,
     readers: AtomicU64,
+    elsewhere: AtomicU64,
+    retired: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +71,8 @@ impl Channel {
             private: AtomicBool::new(stored.private),
             redactions: AtomicU64::new(0),
             readers: AtomicU64::new(0),
+            elsewhere: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
         }
     }
 
@@ -121,7 +125,28 @@ impl Channel {
         self.redactions.load(Ordering::Acquire)
     }
 
-    /// How many subscribers there are.
+    /// How many subscribers there are on all nodes: those of the others as they said last.
+    pub fn audience(&self) -> u64 {
+        self.readers() + self.elsewhere.load(Ordering::Relaxed)
+    }
+
+    /// Takes over how many subscribers the other nodes have.
+    pub(super) fn set_elsewhere(&self, readers: u64) {
+        self.elsewhere.store(readers, Ordering::Relaxed);
+    }
+
+    /// Whether the topic goes on in another numbering: nothing comes here any more.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    /// Ends this numbering, and wakes everybody who waits for its head to move.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.head.send_modify(|_| {});
+    }
+
+    /// How many subscribers there are on this node.
     pub fn readers(&self) -> u64 {
         self.readers.load(Ordering::Relaxed)
     }

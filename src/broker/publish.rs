@@ -167,7 +167,7 @@ impl Broker {
         topic: &TopicName,
         entries: Vec<NewEntry>,
     ) -> Result<Vec<Prepared>, WriteError> {
-        let now = self.clock().now();
+        let now = self.now();
         let many = entries.len() > 1;
         let bytes: usize = entries
             .iter()
@@ -212,6 +212,7 @@ impl Broker {
         request: WriteRequest,
     ) -> Result<Published, WriteError> {
         let idempotency = idempotency(&request, "revise", id.as_str(), &(&patch, if_match));
+        self.refresh(topic).await?;
         if let Some(done) = self.remembered(topic, idempotency.as_ref()).await? {
             return self.replayed(topic, &done.steps[0], &done).await;
         }
@@ -282,7 +283,7 @@ impl Broker {
         if after == before {
             return Ok(None);
         }
-        let now = self.clock().now();
+        let now = self.now();
         if held && after.released_at.is_none() {
             // Released by this patch, at this moment.
             after.published_at = after.published_at.or(Some(now));

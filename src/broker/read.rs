@@ -82,8 +82,14 @@ impl Broker {
         after: &After,
     ) -> Result<Start, ReadError> {
         let start = resolve(after, channel.epoch(), channel.head());
-        if start != Start::Reset(ResetReason::PastHead) {
+        let is_past = start == Start::Reset(ResetReason::PastHead);
+        let may_be_behind = is_past || matches!(start, Start::Reset(_)) && self.cluster().is_some();
+        if !may_be_behind {
             return Ok(start);
+        }
+        // Another node can have given a position that this one does not know yet. While it is cut off it can't tell.
+        if let Err(refused) = self.peers().refresh(channel.name()).await {
+            return Err(ReadError::Medium(refused.to_string()));
         }
         if let Some(stored) = self.topic(channel.name()).await? {
             channel.catch_up(&stored);

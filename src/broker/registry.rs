@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::{Broker, Channel, Frame, Ticket};
 use crate::model::{ChangeKind, TopicName};
-use crate::store::{Committed, ReadError};
+use crate::store::{Committed, ReadError, StoredTopic};
 
 /// How long retractions are gathered before the store is compacted, at the least…
 const COMPACTION_PAUSE: Duration = Duration::from_secs(1);
@@ -51,9 +51,41 @@ impl Broker {
         // What was committed between the read and the insertion went past the channel: the feed did not know it yet.
         let name = topic.clone();
         if let Some(again) = self.blocking(move |store| store.topic(&name)).await? {
+            if again.epoch != *channel.epoch() {
+                return Ok(Some(self.renumbered(&again)));
+            }
             channel.catch_up(&again);
         }
         Ok(Some(channel))
+    }
+
+    /// The topic in its new numbering; whoever follows the old one is sent away.
+    fn renumbered(&self, stored: &StoredTopic) -> Arc<Channel> {
+        let channel = Arc::new(Channel::new(stored, self.options.ring));
+        let slot = Slot {
+            channel: Arc::clone(&channel),
+            used: Instant::now(),
+        };
+        if let Some(old) = self.channels.insert(stored.name.clone(), slot) {
+            self.retire(&old.channel);
+        }
+        channel
+    }
+
+    fn retire(&self, channel: &Arc<Channel>) {
+        tracing::warn!(topic = %channel.name(), epoch = %channel.epoch(), "the topic goes on in another epoch: its readers come back and reset");
+        channel.retire();
+        for outlet in self.outlets() {
+            outlet.retired(channel);
+        }
+    }
+
+    /// The topics in use.
+    pub(super) fn channels_in_use(&self) -> Vec<Arc<Channel>> {
+        self.channels
+            .iter()
+            .map(|slot| Arc::clone(&slot.channel))
+            .collect()
     }
 
     /// The topic where it is in use; never reads the store.
@@ -65,7 +97,7 @@ impl Broker {
 
     /// How many subscribers a topic has; none where nobody uses it. Asking does not keep it in use.
     pub fn readers(&self, topic: &TopicName) -> Option<u64> {
-        self.channels.get(topic).map(|slot| slot.channel.readers())
+        self.channels.get(topic).map(|slot| slot.channel.audience())
     }
 
     /// How many topics are in use.
@@ -81,29 +113,45 @@ impl Broker {
             .sum()
     }
 
-    pub(super) async fn follow(&self, mut feed: mpsc::Receiver<Vec<Committed>>) {
+    pub(super) async fn follow(self: &Arc<Self>, mut feed: mpsc::Receiver<Vec<Committed>>) {
         while let Some(batch) = feed.recv().await {
             self.advance(batch);
         }
         tracing::debug!("the feed has ended");
     }
 
-    fn advance(&self, batch: Vec<Committed>) {
+    fn advance(self: &Arc<Self>, batch: Vec<Committed>) {
         let mut moved: HashMap<TopicName, Arc<Channel>> = HashMap::new();
-        let mut redacted = false;
+        let mut retracted = Vec::new();
         for committed in batch {
             let retraction = committed.change.kind == ChangeKind::EntryRetracted;
-            redacted |= retraction;
             if retraction {
                 self.pages.forget(&committed.topic);
             }
             let channel = match moved.get(&committed.topic) {
-                Some(channel) => Arc::clone(channel),
-                None => match self.channels.get(&committed.topic) {
-                    Some(slot) => Arc::clone(&slot.channel),
-                    None => continue,
-                },
+                Some(channel) => Some(Arc::clone(channel)),
+                None => self
+                    .channels
+                    .get(&committed.topic)
+                    .map(|slot| Arc::clone(&slot.channel)),
             };
+            if retraction {
+                retracted.push((
+                    committed.topic.clone(),
+                    channel.clone(),
+                    committed.change.offset,
+                ));
+            }
+            let Some(channel) = channel else {
+                continue;
+            };
+            if *channel.epoch() != committed.epoch {
+                moved.remove(&committed.topic);
+                self.channels.remove(&committed.topic);
+                self.pages.forget(&committed.topic);
+                self.retire(&channel);
+                continue;
+            }
             channel.advance(Frame::new(committed.change));
             moved.insert(committed.topic, channel);
         }
@@ -112,8 +160,11 @@ impl Broker {
                 outlet.advanced(channel);
             }
         }
-        if redacted {
+        if !retracted.is_empty() {
             self.compaction.notify_one();
+        }
+        for (topic, channel, offset) in retracted {
+            self.confirm(topic, channel, offset);
         }
     }
 
@@ -138,7 +189,7 @@ impl Broker {
     }
 
     /// Waits until every outlet has let go of older bytes.
-    async fn release_older(&self, channel: &Arc<Channel>) {
+    pub(super) async fn release_older(&self, channel: &Arc<Channel>) {
         let (guard, mut released) = mpsc::channel(1);
         let ticket = Ticket { _guard: guard };
         for outlet in self.outlets() {

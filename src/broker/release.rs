@@ -31,7 +31,7 @@ impl Broker {
                 return;
             }
         };
-        let now = self.clock.now();
+        let now = self.now();
         for due in held.into_iter().filter(|held| held.released_at <= now) {
             let append = Append {
                 topic: due.topic.clone(),

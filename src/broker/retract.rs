@@ -19,6 +19,8 @@ pub struct Retracted {
     pub position: Option<Position>,
     /// Whether this is the answer to an earlier request.
     pub replayed: bool,
+    /// The nodes that have not said that they let go of the body.
+    pub unconfirmed: Vec<String>,
 }
 
 impl Broker {
@@ -42,6 +44,7 @@ impl Broker {
             return Err(Invalid::new("reason", message).into());
         }
         let idempotency = idempotency(&request, "retract", id.as_str(), &(&reason, if_match));
+        self.refresh(topic).await?;
         // Reads the key's history first: a replay must not depend on how the entry stands now.
         let known = self.remembered(topic, idempotency.as_ref()).await?;
         let channel = self.channel(topic).await?.ok_or(Refused::NoTopic)?;
@@ -57,6 +60,7 @@ impl Broker {
                         tombstone: read::tombstone_of_change(change)?,
                         position: Some(channel.epoch().at(*last)),
                         replayed: false,
+                        unconfirmed: self.unconfirmed(topic, *last).await,
                     });
                 }
                 EntryState::Retracted { last, .. } => {
@@ -112,6 +116,7 @@ impl Broker {
                 },
                 position: None,
                 replayed: appended.replayed,
+                unconfirmed: Vec::new(),
             });
         };
         if appended.replayed {
@@ -122,6 +127,7 @@ impl Broker {
             tombstone: read::tombstone_of_change(&change)?,
             position: Some(appended.epoch.at(offset)),
             replayed: appended.replayed,
+            unconfirmed: self.unconfirmed(channel.name(), offset).await,
         })
     }
 }

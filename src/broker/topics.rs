@@ -101,6 +101,7 @@ impl Broker {
         request: &WriteRequest,
     ) -> Result<TopicAnswer, WriteError> {
         let idempotency = idempotency(request, "topic", topic.as_str(), &(&update, if_match));
+        self.refresh(topic).await?;
         if let Some(known) = self.remembered(topic, idempotency.as_ref()).await? {
             return self.topic_answer(topic, &known).await;
         }

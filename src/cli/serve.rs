@@ -15,6 +15,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError, Flag, Machine, Origin, Settings, Sources};
 use crate::pages::Templates;
 use crate::shutdown::Shutdown;
+use crate::store::jetstream::JetStreamError;
 use crate::store::sqlite::OpenError;
 use crate::telemetry;
 use crate::tls::{Identity, Tls};
@@ -27,6 +28,8 @@ Examples:
     tenbells serve --demo
   With TLS of its own:
     tenbells serve --listen 0.0.0.0:443 --tls-certificate fullchain.pem --tls-key privkey.pem
+  One node of a cluster:
+    tenbells serve --engine nats --nats nats://a:4222,nats://b:4222,nats://c:4222
   Behind a proxy that does TLS:
     tenbells serve --config /etc/tenbells.toml --listen 0.0.0.0:7010 --behind-proxy
 
@@ -77,6 +80,15 @@ pub struct ServeArgs {
         help_heading = "Listeners"
     )]
     pub tls_key: Option<PathBuf>,
+    /// What keeps the log: a database in the data folder, or a log that several nodes share [default: sqlite]
+    #[arg(long, value_name = "ENGINE", help_heading = "Cluster")]
+    pub engine: Option<Engine>,
+    /// The NATS servers of the shared log, with commas between them: nats://a:4222,nats://b:4222,nats://c:4222
+    #[arg(long, value_name = "SERVERS", help_heading = "Cluster")]
+    pub nats: Option<String>,
+    /// Name of this node in the cluster [default: the machine's name with the port]
+    #[arg(long, value_name = "NAME", help_heading = "Cluster")]
+    pub node: Option<String>,
     /// Threads that serve readers [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub shards: Option<u16>,
@@ -94,6 +106,15 @@ pub struct CheckConfigArgs {
     /// Configuration file, TOML
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// What keeps the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    /// A database in the data folder
+    Sqlite,
+    /// A log that several nodes share, on NATS JetStream
+    Nats,
 }
 
 /// How log lines are written.
@@ -205,6 +226,8 @@ fn start_failure(error: AppError) -> Failure {
         AppError::Listen { .. } => Failure::new(Exit::Unavailable, message).advise(
             "another program may have the address; --listen and --admin-listen choose others",
         ),
+        AppError::JetStream(JetStreamError::Link(_)) => Failure::new(Exit::Unavailable, message)
+            .advise("look whether the NATS servers run, and whether this machine reaches them"),
         AppError::Tls(_) | AppError::Tokens(_) | AppError::Templates(_) => {
             Failure::new(Exit::Config, message)
         }
@@ -264,6 +287,10 @@ fn overrides(args: &ServeArgs) -> Vec<Flag> {
         LogFormat::Text => "text",
         LogFormat::Json => "json",
     });
+    let engine = args.engine.map(|engine| match engine {
+        Engine::Sqlite => "sqlite",
+        Engine::Nats => "nats",
+    });
     let path = |path: &Option<PathBuf>| path.clone().map(PathBuf::into_os_string);
     let shards = args.shards.map(|shards| shards.to_string().into());
     let given = |switch: bool| switch.then(|| "true".into());
@@ -275,6 +302,13 @@ fn overrides(args: &ServeArgs) -> Vec<Flag> {
             "admin_listen",
             args.admin_listen.map(address),
         ),
+        ("--engine", "engine", engine.map(OsString::from)),
+        (
+            "--nats",
+            "nats.servers",
+            args.nats.clone().map(OsString::from),
+        ),
+        ("--node", "nats.node", args.node.clone().map(OsString::from)),
         ("--behind-proxy", "behind_proxy", given(args.behind_proxy)),
         (
             "--tls-certificate",

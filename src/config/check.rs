@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
+use super::form::Engine;
 use super::machine::FILES_RESERVED;
 use super::settings::Layers;
 use super::{ConfigError, Machine};
@@ -21,6 +22,7 @@ const ORIGINS_MAX: usize = 100;
 pub(super) fn check(layers: &Layers, machine: Machine) -> Result<(), ConfigError> {
     data_dir(layers)?;
     templates(layers)?;
+    nats(layers)?;
     tls(layers)?;
     listeners(layers)?;
     public_url(layers)?;
@@ -69,6 +71,68 @@ fn templates(layers: &Layers) -> Result<(), ConfigError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Most servers that are named.
+const NATS_SERVERS_MAX: usize = 16;
+
+/// A shared log needs servers, and names that can stand in a subject.
+fn nats(layers: &Layers) -> Result<(), ConfigError> {
+    let form = &layers.form.nats;
+    let is_shared = layers.form.engine == Engine::Nats;
+    if is_shared && form.servers.is_empty() {
+        let reason =
+            "which needs the servers of the log: nats.servers (--nats nats://a:4222,nats://b:4222)";
+        return Err(refused(layers, "engine", "\"nats\"", reason));
+    }
+    if !is_shared && !form.servers.is_empty() {
+        let reason = "which are of no use without engine = \"nats\" (--engine nats)";
+        return Err(refused(
+            layers,
+            "nats.servers",
+            format!("{:?}", form.servers),
+            reason,
+        ));
+    }
+    if is_shared && layers.form.demo {
+        let reason = "and a demo keeps nothing: it plays on one node, without a shared log";
+        return Err(refused(layers, "demo", true, reason));
+    }
+    if form.servers.len() > NATS_SERVERS_MAX {
+        let reason = format!("the limit is {NATS_SERVERS_MAX} servers");
+        return Err(refused(layers, "nats.servers", form.servers.len(), reason));
+    }
+    for server in &form.servers {
+        let known = Url::parse(server)
+            .is_ok_and(|url| matches!(url.scheme(), "nats" | "tls") && url.host_str().is_some());
+        if !known {
+            let reason = "a server is nats://host:port, or tls://host:port";
+            return Err(refused(
+                layers,
+                "nats.servers",
+                format!("{server:?}"),
+                reason,
+            ));
+        }
+    }
+    let names = [
+        ("nats.prefix", Some(&form.prefix)),
+        ("nats.node", form.node.as_ref()),
+    ];
+    for (key, name) in names {
+        if let Some(name) = name
+            && !is_token(name)
+        {
+            let reason = "it can have 1 to 32 of a-z, 0-9, - and _";
+            return Err(refused(layers, key, format!("{name:?}"), reason));
+        }
+    }
+    Ok(())
+}
+
+fn is_token(name: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+    (1..=32).contains(&name.len()) && name.bytes().all(allowed)
 }
 
 /// A certificate and its key come together; what is in the files is seen when they are opened.

@@ -13,8 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::limits::{LimitsForm, networks};
 use super::tokens::TokensForm;
 use super::{
-    Config, HttpConfig, LogConfig, Machine, PagesConfig, RingConfig, TlsConfig, TopicsConfig,
-    WsConfig,
+    Config, HttpConfig, LogConfig, Machine, NatsConfig, PagesConfig, RingConfig, TlsConfig,
+    TopicsConfig, WsConfig, machine,
 };
 use crate::telemetry::LogFormat;
 
@@ -41,6 +41,8 @@ pub(super) struct Form {
     pub shards: Option<i64>,
     pub drain_ms: i64,
     pub demo: bool,
+    pub engine: Engine,
+    pub nats: NatsForm,
     pub tls: TlsForm,
     pub http: HttpForm,
     pub topics: TopicsForm,
@@ -50,6 +52,35 @@ pub(super) struct Form {
     pub limits: LimitsForm,
     pub tokens: TokensForm,
     pub log: LogForm,
+}
+
+/// What keeps the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Engine {
+    /// A database in the data folder.
+    #[default]
+    Sqlite,
+    /// A log that several nodes share.
+    Nats,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct NatsForm {
+    pub servers: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    pub prefix: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i64>,
+    pub connect_timeout_ms: i64,
+    pub append_timeout_ms: i64,
+    pub stale_after_ms: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,6 +165,8 @@ impl Default for Form {
             shards: None,
             drain_ms: 10_000,
             demo: false,
+            engine: Engine::default(),
+            nats: NatsForm::default(),
             tls: TlsForm::default(),
             http: HttpForm::default(),
             topics: TopicsForm::default(),
@@ -143,6 +176,22 @@ impl Default for Form {
             limits: LimitsForm::default(),
             tokens: TokensForm::default(),
             log: LogForm::default(),
+        }
+    }
+}
+
+impl Default for NatsForm {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            credentials: None,
+            ca: None,
+            prefix: "tenbells".to_owned(),
+            node: None,
+            replicas: None,
+            connect_timeout_ms: 30_000,
+            append_timeout_ms: 10_000,
+            stale_after_ms: 5_000,
         }
     }
 }
@@ -248,6 +297,7 @@ impl Form {
             origins: self.origins.clone(),
             demo: self.demo,
             behind_proxy: self.behind_proxy,
+            nats: (self.engine == Engine::Nats).then(|| self.nats.config(self.listen)),
             tls: self.tls.config(),
             http: self.http.config(),
             topics: TopicsConfig {
@@ -278,6 +328,25 @@ impl Form {
                 format: self.log.format,
                 level: self.log.level.clone(),
             },
+        }
+    }
+}
+
+impl NatsForm {
+    fn config(&self, listen: SocketAddr) -> NatsConfig {
+        NatsConfig {
+            servers: self.servers.clone(),
+            credentials: self.credentials.as_ref().map(PathBuf::from),
+            ca: self.ca.as_ref().map(PathBuf::from),
+            prefix: self.prefix.clone(),
+            node: self
+                .node
+                .clone()
+                .unwrap_or_else(|| machine::node_name(listen.port())),
+            replicas: self.replicas.map(number),
+            connect_timeout: duration(self.connect_timeout_ms),
+            append_timeout: duration(self.append_timeout_ms),
+            stale_after: duration(self.stale_after_ms),
         }
     }
 }

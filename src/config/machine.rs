@@ -45,6 +45,19 @@ fn open_files_max(limits: &str) -> Option<u64> {
         .and_then(|soft| soft.parse().ok())
 }
 
+/// The name of a node where none is given: this machine's, with the port, so that two on one machine have two names.
+pub(super) fn node_name(port: u16) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host: String = host
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-')
+        .take(24)
+        .collect();
+    format!("{host}-{port}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,12 +23,13 @@ const PREFIX: &str = "TENBELLS_";
 /// The variable that names the file.
 const FILE_VARIABLE: &str = "TENBELLS_CONFIG";
 /// Variables that are ours and no settings: of the commands that speak to a broker, and of the tests.
-const OTHER_VARIABLES: [&str; 5] = [
+const OTHER_VARIABLES: [&str; 6] = [
     FILE_VARIABLE,
     "TENBELLS_URL",
     "TENBELLS_KEY",
     "TENBELLS_CA",
     "TENBELLS_CORPUS",
+    "TENBELLS_NATS_SERVER",
 ];
 
 /// A setting given on the command line.

@@ -1,6 +1,7 @@
 //! Layers, refusals, and the example file. The environment is an argument, so none of this depends on the process.
 
 mod example;
+mod nats;
 mod refusals;
 
 use std::ffi::OsString;
@@ -98,9 +99,12 @@ fn every_setting_has_a_variable_that_sets_it() {
         ("log.level", _) => "debug".to_owned(),
         ("topics.auto_create" | "websocket.deflate", _) => "false".to_owned(),
         ("http.connections_max", _) => "500".to_owned(),
+        ("nats.replicas", _) => "3".to_owned(),
         ("tls.certificate" | "tls.key", _) => "file.pem".to_owned(),
         (_, bounds::Kind::Integer { min, .. }) => (min + 5).to_string(),
         (_, bounds::Kind::Switch) => "true".to_owned(),
+        ("engine", _) => "nats".to_owned(),
+        ("nats.servers", _) => "nats://a:4222, nats://b:4222".to_owned(),
         (_, bounds::Kind::Text) => "elsewhere".to_owned(),
         ("limits.exempt" | "http.trusted_proxies", _) => "10.0.0.0/8, 2001:db8::1".to_owned(),
         (_, bounds::Kind::List) => "https://a.example, https://b.example".to_owned(),
@@ -121,6 +125,8 @@ fn every_setting_has_a_variable_that_sets_it() {
         let mut variables = vec![(setting.variable(), text(setting))];
         let other = match setting.key {
             "http.batch_bytes_max" => Some(("TENBELLS_HTTP_BODY_BYTES_MAX", "1024")),
+            "engine" => Some(("TENBELLS_NATS_SERVERS", "nats://a:4222")),
+            "nats.servers" => Some(("TENBELLS_ENGINE", "nats")),
             "tls.certificate" => Some(("TENBELLS_TLS_KEY", "key.pem")),
             "tls.key" => Some(("TENBELLS_TLS_CERTIFICATE", "chain.pem")),
             _ => None,

@@ -25,6 +25,8 @@ pub(super) enum Command {
         channel: Arc<Channel>,
         ticket: Ticket,
     },
+    /// The topic goes on in another numbering: send its subscribers away.
+    Retired(Arc<Channel>),
     /// The answer about a topic that was not in use.
     Resolved {
         topic: TopicName,

@@ -199,6 +199,7 @@ impl Shard {
                     self.forget_redacted(&channel);
                     drop(ticket);
                 }
+                Command::Retired(channel) => self.retired(&channel),
                 Command::Resolved { topic, channel } => self.resolved(&topic, channel),
                 Command::Started {
                     key,

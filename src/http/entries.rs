@@ -11,7 +11,7 @@ use super::State;
 use super::auth::{entry_id, if_match, topic_name};
 use super::problem::Problem;
 use super::response::{position_json, written};
-use crate::broker::Published;
+use crate::broker::{Published, Retracted};
 use crate::keys::Right;
 use crate::model::{EntryId, NewEntry, TopicName};
 
@@ -123,9 +123,10 @@ pub(super) async fn retract(
     http.metrics.retractions.inc();
     let tombstone = serde_json::to_string(&retracted.tombstone).unwrap_or_default();
     let position = position_json(retracted.position.as_ref());
+    let everywhere = everywhere(&retracted);
     Ok(written(
         StatusCode::OK,
-        format!(r#"{{"tombstone":{tombstone},"position":{position}}}"#),
+        format!(r#"{{"tombstone":{tombstone},"position":{position}{everywhere}}}"#),
         None,
         retracted.replayed,
     ))
@@ -134,6 +135,18 @@ pub(super) async fn retract(
 fn answer(published: &Published) -> String {
     let position = position_json(published.position.as_ref());
     format!(r#"{{"entry":{},"position":{position}}}"#, published.json)
+}
+
+/// Whether every node has let go of the body, and which has not said so.
+fn everywhere(retracted: &Retracted) -> String {
+    match retracted.unconfirmed.as_slice() {
+        _ if retracted.position.is_none() => String::new(),
+        [] => r#","retracted_everywhere":true"#.to_owned(),
+        nodes => {
+            let nodes = serde_json::to_string(nodes).unwrap_or_default();
+            format!(r#","retracted_everywhere":false,"unconfirmed":{nodes}"#)
+        }
+    }
 }
 
 fn location(topic: &TopicName, id: &EntryId) -> String {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State as Extract};
+use axum::extract::{MatchedPath, RawQuery, Request, State as Extract};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -26,20 +26,39 @@ async fn healthz() -> Response {
     json(StatusCode::OK, r#"{"status":"alive"}"#.into())
 }
 
-async fn readyz(Extract(http): State) -> Response {
+/// Whether this node can take what comes. A node that is cut off from the shared log takes readers, but no writes: asked
+/// with `?for=readers` it is ready.
+async fn readyz(Extract(http): State, RawQuery(query): RawQuery) -> Response {
     let failed = http.broker.store().failed();
-    let reason = match &failed {
-        Some(_) => Some("the store takes no writes"),
-        None if http.shutdown.is_triggered() => Some("draining"),
-        None => None,
+    let cluster = http.broker.cluster();
+    let stale = cluster.as_ref().and_then(|state| state.stale.clone());
+    let for_readers = query.as_deref() == Some("for=readers");
+    let (status, reason) = match (failed, stale) {
+        (Some(_), _) => ("not ready", Some("the store takes no writes".to_owned())),
+        (None, _) if http.shutdown.is_triggered() => ("not ready", Some("draining".to_owned())),
+        (None, Some(why)) => ("stale", Some(format!("cut off from the shared log: {why}"))),
+        (None, None) => ("ready", None),
     };
-    match reason {
-        Some(reason) => json(
-            StatusCode::SERVICE_UNAVAILABLE,
-            serde_json::json!({"status": "not ready", "reason": reason}).to_string(),
-        ),
-        None => json(StatusCode::OK, r#"{"status":"ready"}"#.into()),
+    let mut body = serde_json::json!({"status": status});
+    if let Some(reason) = reason {
+        body["reason"] = reason.into();
     }
+    if let Some(state) = cluster {
+        body["node"] = state.node.into();
+        body["lag_records"] = state.lag.into();
+        body["silent_s"] = state.silent_s.into();
+        body["applied"] = state.applied.into();
+        let nodes = state.nodes.into_iter().map(|node| {
+            serde_json::json!({"node": node.name, "silent_s": node.silent_s, "applied": node.applied})
+        });
+        body["nodes"] = nodes.collect();
+    }
+    let code = match status {
+        "ready" => StatusCode::OK,
+        "stale" if for_readers => StatusCode::OK,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    json(code, body.to_string())
 }
 
 async fn metrics(Extract(http): State) -> Response {

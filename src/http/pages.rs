@@ -113,7 +113,7 @@ async fn render_page(
     let wanted = wanted(&Query::parse(query))?;
     let (channel, _) = http.readable(headers, &topic).await?;
     let view = load(http, &topic, wanted).await?;
-    let readers = channel.readers();
+    let readers = channel.audience();
     let body = pages::page(&view.borrow(http, &http.options.public_url, Some(readers)))?;
     // By its bytes: another version of the program, or another address, makes another page of the same position.
     let etag = etag_of_bytes(&body);

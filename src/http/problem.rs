@@ -233,6 +233,13 @@ impl From<Refused> for Problem {
                 Code::StorageFull,
                 "the disk is full: nothing was stored; repeat the request once there is room",
             ),
+            Refused::CutOff(cause) => {
+                tracing::warn!(%cause, "a write was refused: the shared log can't be reached");
+                Self::unavailable(
+                    "this node is cut off from the shared log; nothing was stored, try again or another node",
+                )
+            }
+            Refused::TooLarge { .. } => Self::new(Code::TooLarge, detail),
             Refused::Failed(cause) => {
                 tracing::error!(%cause, "the store takes no more appends");
                 Self::unavailable("the store takes no more writes; the server's log says why")

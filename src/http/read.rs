@@ -43,7 +43,7 @@ pub(super) async fn topic(
         .await?
         .ok_or_else(Problem::topic_not_found)?;
     let position = stored.epoch.at(stored.head);
-    let (head, readers) = (stored.head, channel.readers());
+    let (head, readers) = (stored.head, channel.audience());
     let body = with_fields(
         &stored.doc,
         &format!(r#""position":"{position}","head":{head},"readers":{readers}"#),
@@ -277,7 +277,7 @@ async fn poll(
         let mut head = channel.watch_head();
         tokio::select! {
             // The sender lives in the channel, which we hold.
-            _ = head.wait_for(|head| *head > from) => {}
+            _ = head.wait_for(|head| *head > from || channel.is_retired()) => {}
             () = tokio::time::sleep(wait) => {}
             () = access.ended(http) => {}
             () = http.shutdown.wait() => {}

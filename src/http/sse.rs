@@ -141,8 +141,9 @@ impl Reader {
             return Some(first);
         }
         loop {
-            let may_go_on =
-                self.access.stands(&self.http) && self.access.may_read(&self.http, &self.channel);
+            let may_go_on = !self.channel.is_retired()
+                && self.access.stands(&self.http)
+                && self.access.may_read(&self.http, &self.channel);
             if !may_go_on {
                 return None;
             }
@@ -163,7 +164,7 @@ impl Reader {
                 changed = self.head.changed() => changed.ok()?,
                 _ = self.heartbeat.tick() => return Some(Bytes::from_static(b": \n\n")),
                 _ = self.presence.tick() => {
-                    let readers = self.channel.readers();
+                    let readers = self.channel.audience();
                     if readers != self.readers_told {
                         self.readers_told = readers;
                         return Some(sse_presence(self.channel.name(), readers));

@@ -4,6 +4,8 @@
 //! Any number of processes may have it open. It holds hashes, never tokens; a revoked key stays in the list, until
 //! its place is needed.
 
+mod sharing;
+
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -17,6 +19,8 @@ use super::rules::{check_globs, check_name};
 use super::token::{Token, TokenHash};
 use super::{Grant, Role};
 use crate::model::millis;
+
+pub use self::sharing::SharedKey;
 
 /// Name of the file in the data folder.
 pub const KEYS_FILE: &str = "keys.db";

@@ -14,7 +14,8 @@ pub type Offset = u64;
 /// Identity of one numbering of a topic: a short random string, made when the numbering begins.
 ///
 /// It changes only when offsets could come to mean something else, as after a restore from a backup.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Epoch(Arc<str>);
 
 /// Epoch and offset: names one change of one topic for ever.
@@ -88,6 +89,20 @@ impl Epoch {
             epoch: self.clone(),
             offset,
         }
+    }
+}
+
+impl TryFrom<String> for Epoch {
+    type Error = InvalidPosition;
+
+    fn try_from(text: String) -> Result<Self, InvalidPosition> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Epoch> for String {
+    fn from(epoch: Epoch) -> Self {
+        epoch.0.as_ref().to_owned()
     }
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::model::{EntryId, Epoch, Offset, TopicName};
 
 /// Steps to be stored together, in one topic.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Append {
     /// The topic.
     pub topic: TopicName,
@@ -23,7 +24,7 @@ pub struct Append {
 }
 
 /// A topic document as the store keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewTopic {
     /// JSON of the topic as readers get it ([`crate::model::Topic`]).
     pub doc: String,
@@ -36,7 +37,7 @@ pub struct NewTopic {
 }
 
 /// One step. JSON in it is complete but for the offset; the store does not look into it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Step {
     /// A new entry. Refused when the id is in use or the topic has ended.
     Publish(EntryWrite),
@@ -88,7 +89,7 @@ pub enum Step {
 }
 
 /// The content of one revision of an entry.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EntryWrite {
     /// Its id.
     pub id: EntryId,
@@ -108,7 +109,7 @@ pub struct EntryWrite {
 }
 
 /// An idempotency key with the fingerprint of the request that it stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Idempotency {
     /// The key, unique in its topic.
     pub key: String,
@@ -205,6 +206,17 @@ pub enum Refused {
     /// The store has failed and takes no more appends.
     #[error("the store has failed: {0}")]
     Failed(String),
+    /// The log that the nodes share can't be reached; try again, or another node.
+    #[error("the shared log can't be reached: {0}")]
+    CutOff(String),
+    /// The log takes no record of this size.
+    #[error("the record has {bytes} bytes, the shared log takes {max}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The most.
+        max: usize,
+    },
 }
 /// The promise of an answer to an append.
 #[derive(Debug)]
@@ -250,6 +262,19 @@ impl Receipt {
 }
 
 impl EntryWrite {
+    /// Whether the content was erased from a shared log, because the entry was retracted or dropped later.
+    pub fn is_erased(&self) -> bool {
+        self.doc.is_empty()
+    }
+
+    /// Takes the content out.
+    pub fn erase(&mut self) {
+        self.doc.clear();
+        self.raw.clear();
+        self.key_event = false;
+        self.pinned = false;
+    }
+
     /// What makes a repetition of this publish recognisable, where the publisher chose the id.
     pub fn idempotency(&self) -> Option<Idempotency> {
         self.request.map(|request| Idempotency {
@@ -285,6 +310,28 @@ impl Step {
             Self::DropHeld { .. } => "drop_held",
             Self::Topic { .. } => "topic",
             Self::Keep { .. } => "keep",
+        }
+    }
+
+    /// The content that the step carries.
+    pub fn write(&self) -> Option<&EntryWrite> {
+        match self {
+            Self::Publish(write)
+            | Self::Hold(write, _)
+            | Self::Revise(write, _)
+            | Self::ReviseHeld(write, ..) => Some(write),
+            _ => None,
+        }
+    }
+
+    /// The content that the step carries, to change it.
+    pub fn write_mut(&mut self) -> Option<&mut EntryWrite> {
+        match self {
+            Self::Publish(write)
+            | Self::Hold(write, _)
+            | Self::Revise(write, _)
+            | Self::ReviseHeld(write, ..) => Some(write),
+            _ => None,
         }
     }
 

@@ -5,10 +5,14 @@
 //! `tenbells.db` of the data folder; its tables are described in docs/operations.md.
 
 mod backup;
+pub mod detach;
+mod projection;
+mod reading;
 mod reads;
 mod rows;
 mod schema;
 mod steps;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -20,9 +24,13 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
 pub use backup::{BackupError, backup_folder, restore_folder};
+pub use detach::SingleNode;
+pub use projection::{
+    Applied, ApplyError, Arrived, Erasure, Lost, Projection, Standing, TopicStanding, Trial,
+};
+pub use reading::Reading;
 pub use schema::{OpenError, SCHEMA_VERSION};
 
-use self::reads::ReaderPool;
 use self::writer::{Command, Writer};
 use super::{
     Append, AuditRecord, Committed, EntryPage, EntryQuery, HeldEntry, KeepName, NumberedPage,
@@ -40,7 +48,7 @@ pub struct SqliteStore {
     folder: PathBuf,
     queue: Mutex<Option<mpsc::Sender<Command>>>,
     queue_max: usize,
-    readers: ReaderPool,
+    reading: Reading,
     feed: Mutex<Option<mpsc::Receiver<Vec<Committed>>>>,
     failed: Arc<OnceLock<String>>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -60,6 +68,9 @@ impl SqliteStore {
         let lock = schema::lock_folder(folder)?;
         let path = folder.join(DATABASE_FILE);
         let connection = schema::open_writer(&path)?;
+        if projection::is_projection(&connection)? {
+            return Err(OpenError::IsProjection(folder.display().to_string()));
+        }
         let (sender, receiver) = mpsc::channel(options.queue_max);
         let (feed_sender, feed_receiver) = mpsc::channel(options.feed_batches_max);
         let failed = Arc::new(OnceLock::new());
@@ -69,7 +80,7 @@ impl SqliteStore {
             .spawn(move || writer.run(receiver))
             .map_err(OpenError::Folder)?;
         Ok(Arc::new(Self {
-            readers: ReaderPool::new(path),
+            reading: Reading::new(path),
             folder: folder.to_owned(),
             queue: Mutex::new(Some(sender)),
             queue_max: options.queue_max,
@@ -118,13 +129,11 @@ impl Store for SqliteStore {
         after: Offset,
         limit: ReadLimit,
     ) -> Result<Vec<StoredChange>, ReadError> {
-        self.readers
-            .with(|connection| reads::changes(connection, topic, after, limit))
+        self.reading.read(topic, after, limit)
     }
 
     fn topic(&self, topic: &TopicName) -> Result<Option<StoredTopic>, ReadError> {
-        self.readers
-            .with(|connection| reads::topic(connection, topic))
+        self.reading.topic(topic)
     }
 
     fn topics(
@@ -132,13 +141,11 @@ impl Store for SqliteStore {
         after: Option<&TopicName>,
         limit: usize,
     ) -> Result<Vec<StoredTopic>, ReadError> {
-        self.readers
-            .with(|connection| reads::topics(connection, after, limit))
+        self.reading.topics(after, limit)
     }
 
     fn newest_topics(&self, limit: usize) -> Result<Vec<StoredTopic>, ReadError> {
-        self.readers
-            .with(|connection| reads::newest_topics(connection, limit))
+        self.reading.newest_topics(limit)
     }
 
     fn newest_named(
@@ -146,13 +153,11 @@ impl Store for SqliteStore {
         keep: &KeepName<'_>,
         limit: usize,
     ) -> Result<Vec<StoredTopic>, ReadError> {
-        self.readers
-            .with(|connection| reads::newest_named(connection, keep, limit))
+        self.reading.newest_named(keep, limit)
     }
 
     fn entry(&self, topic: &TopicName, id: &EntryId) -> Result<Option<StoredEntry>, ReadError> {
-        self.readers
-            .with(|connection| reads::entry(connection, topic, id))
+        self.reading.entry(topic, id)
     }
 
     fn entries(
@@ -160,8 +165,7 @@ impl Store for SqliteStore {
         topic: &TopicName,
         query: &EntryQuery,
     ) -> Result<Option<EntryPage>, ReadError> {
-        self.readers
-            .with(|connection| reads::entries(connection, topic, query))
+        self.reading.entries(topic, query)
     }
 
     fn numbered(
@@ -170,23 +174,19 @@ impl Store for SqliteStore {
         around: Option<&EntryId>,
         pick: &PickNumbers<'_>,
     ) -> Result<Option<NumberedPage>, ReadError> {
-        self.readers
-            .with(|connection| reads::numbered(connection, topic, around, pick))
+        self.reading.numbered(topic, around, pick)
     }
 
     fn held(&self, topic: Option<&TopicName>, limit: usize) -> Result<Vec<HeldEntry>, ReadError> {
-        self.readers
-            .with(|connection| reads::held(connection, topic, limit))
+        self.reading.held(topic, limit)
     }
 
     fn remembered(&self, topic: &TopicName, key: &str) -> Result<Option<Remembered>, ReadError> {
-        self.readers
-            .with(|connection| reads::remembered(connection, topic, key))
+        self.reading.remembered(topic, key)
     }
 
     fn audit(&self, topic: &TopicName, limit: usize) -> Result<Vec<AuditRecord>, ReadError> {
-        self.readers
-            .with(|connection| reads::audit(connection, topic, limit))
+        self.reading.audit(topic, limit)
     }
 
     fn take_feed(&self) -> Option<mpsc::Receiver<Vec<Committed>>> {

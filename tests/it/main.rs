@@ -2,6 +2,7 @@
 
 mod access;
 mod caching;
+mod cluster;
 mod corpus;
 mod crash;
 mod deflate;

@@ -5,6 +5,7 @@ pub mod call;
 pub mod frames;
 pub mod jwt;
 pub mod load;
+pub mod nats;
 pub mod process;
 pub mod raw;
 pub mod read;
@@ -151,6 +152,11 @@ impl Server {
     /// `ws://…/v1/ws` with this query.
     pub fn ws(&self, query: &str) -> String {
         format!("{}/v1/ws{query}", self.base.replacen("http", "ws", 1))
+    }
+
+    /// A call of the admin listener.
+    pub fn admin(&self, path: &str) -> Call {
+        Call::new(self.http.get(format!("{}{path}", self.admin)))
     }
 
     /// Waits until a metric without labels is as it should be.

@@ -85,13 +85,11 @@ pub async fn measure(args: &BareArgs, steering: Option<&Steering>) -> Result<Par
         run: run.clone(),
     };
     let mut sender = Sender::start(&task, steering).await?;
-    let port: u16 = sender
-        .line()
-        .await?
-        .parse()
-        .context("the sender has no port")?;
+    let port = sender.line().await?;
+    let port: u16 = port.parse().context("the sender has no port")?;
     let plan = Plan {
         server: ([127, 0, 0, 1], port).into(),
+        nodes: Vec::new(),
         authority: String::new(),
         ca: None,
         wire: Wire::Plain,

@@ -95,6 +95,8 @@ struct Reader {
     /// Whether it is to be counted when it reaches the target.
     recovering: bool,
     receive_buffer: Option<u32>,
+    /// How many nodes it has left behind.
+    moves: u64,
 }
 
 impl Room {
@@ -273,7 +275,11 @@ impl Room {
         let number = self.number(slot);
         let reader = &mut self.readers[slot];
         reader.started_us = now_micros();
-        let mut stream = source::connect(self.plan.server, number, reader.receive_buffer)?;
+        let server = match self.plan.nodes.len() as u64 {
+            0 => self.plan.server,
+            nodes => self.plan.nodes[usize::try_from((number + reader.moves) % nodes).unwrap_or(0)],
+        };
+        let mut stream = source::connect(server, number, reader.receive_buffer)?;
         let both = Interest::READABLE | Interest::WRITABLE;
         self.poll
             .registry()
@@ -287,6 +293,7 @@ impl Room {
 
     fn connect_failed(&mut self, slot: usize, why: &str) {
         self.drop_connection(slot);
+        self.readers[slot].moves += 1;
         self.readers[slot].tries += 1;
         if self.readers[slot].tries < TRIES_MAX {
             self.wait(slot, now_micros() + RETRY_AFTER_US);
@@ -390,6 +397,7 @@ impl Reader {
             frozen: false,
             recovering: false,
             receive_buffer: None,
+            moves: 0,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod broken;
 mod broker;
+mod cluster;
 mod compare;
 mod program;
 

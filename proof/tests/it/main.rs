@@ -1,3 +1,4 @@
 //! The program `proof`, run as a user runs it.
 
 mod check;
+mod cluster;

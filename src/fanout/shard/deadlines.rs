@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{FAREWELL, Shard};
+use crate::broker::Channel;
 use crate::fanout::connection::Key;
 use crate::fanout::wheel::{TICK, ticks};
 use crate::protocol::{CloseCode, ping_frame};
@@ -12,6 +13,9 @@ use crate::protocol::{CloseCode, ping_frame};
 const KEYS_EVERY: Duration = Duration::from_secs(1);
 /// Connections that a drain closes in a tick at the most, however short its window.
 const DRAIN_A_TICK_MIN: usize = 200;
+
+/// Within how many milliseconds the readers of a numbering that has ended are asked to come back.
+const RETURN_MS_MAX: u32 = 2_000;
 
 /// An orderly stop under way.
 #[derive(Debug)]
@@ -157,6 +161,29 @@ impl Shard {
             .filter(|(_, connection)| connection.blocked_at.is_some() || connection.is_queued)
             .count();
         self.counters.set_laggards(count as u64);
+    }
+
+    /// Sends the subscribers of a numbering that has ended away; they come back and are reset.
+    pub(super) fn retired(&mut self, channel: &Arc<Channel>) {
+        let Some(slot) = self.by_name.get(channel.name()).copied() else {
+            return;
+        };
+        let topic = &self.topics[slot];
+        if !Arc::ptr_eq(&topic.channel, channel) {
+            return;
+        }
+        let keys: Vec<Key> = topic
+            .members
+            .iter()
+            .filter_map(|member| {
+                let connection = self.connections.get(member.connection as usize)?;
+                Some(Key::new(member.connection, connection.generation))
+            })
+            .collect();
+        for key in keys {
+            let delay = getrandom::u32().unwrap_or(key.generation()) % RETURN_MS_MAX;
+            self.close(key, CloseCode::Draining, &delay.to_string());
+        }
     }
 
     /// Begins to close everything within `window`, some each tick.

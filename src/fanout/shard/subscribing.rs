@@ -142,6 +142,9 @@ impl Shard {
         if connection.is_closing() {
             return;
         }
+        if channel.is_retired() {
+            return self.close(key, CloseCode::Draining, "0");
+        }
         if !connection.may_read(channel) {
             return self.refuse_unseen(key, &name);
         }

@@ -260,7 +260,7 @@ impl Shard {
     pub(super) fn plan_presence(&mut self) {
         let mut changed = Vec::new();
         for (slot, topic) in &mut self.topics {
-            let readers = topic.channel.readers();
+            let readers = topic.channel.audience();
             if readers != topic.presence_told && topic.presence_walk.is_none() {
                 topic.presence_told = readers;
                 topic.presence_walk = Some((topic.members.len(), readers));

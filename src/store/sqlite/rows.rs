@@ -28,6 +28,9 @@ pub(super) struct TopicRow {
     pub(super) audited: u64,
 }
 
+/// In the column `retracted`: not retracted yet as far as the log was read, but its body is gone already.
+const ERASED: i64 = 2;
+
 /// What a step has to know of a released or retracted entry.
 #[derive(Debug)]
 pub(super) struct EntryRow {
@@ -35,6 +38,8 @@ pub(super) struct EntryRow {
     pub(super) revision: u64,
     pub(super) last: Offset,
     pub(super) retracted: bool,
+    /// Its body is gone from the shared log that is being read; its retraction comes later in there.
+    pub(super) erased: bool,
 }
 
 /// A held entry, as it will be published.
@@ -151,7 +156,7 @@ pub(super) fn insert_entry(
         .prepare_cached(
             "INSERT INTO entry
                  (key, topic_id, entry_id, revision, last, retracted, key_event, pinned, raw)
-             VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?9, ?6, ?7, ?8)",
         )?
         .execute(params![
             row_key(topic_id, offset),
@@ -161,8 +166,25 @@ pub(super) fn insert_entry(
             sql(offset),
             write.key_event,
             write.pinned,
-            write.raw
+            write.raw,
+            if write.is_erased() { ERASED } else { 0 }
         ])?;
+    Ok(())
+}
+
+/// Notes that the body of an entry is gone from the shared log that is being read.
+pub(super) fn erase_entry(
+    connection: &Connection,
+    key: i64,
+    revision: u64,
+    offset: Offset,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE entry SET revision = ?4, last = ?2, retracted = ?3, key_event = 0, pinned = 0, raw = ''
+             WHERE key = ?1",
+        )?
+        .execute(params![key, sql(offset), ERASED, sql(revision)])?;
     Ok(())
 }
 
@@ -204,6 +226,7 @@ pub(super) fn entry(
                 revision: unsql(row.get(1)?),
                 last: unsql(row.get(2)?),
                 retracted: row.get(3)?,
+                erased: row.get::<_, i64>(3)? == ERASED,
             })
         })
         .optional()
@@ -331,4 +354,15 @@ pub(super) fn forget_key(
         .prepare_cached("DELETE FROM idempotency WHERE topic_id = ?1 AND key = ?2")?
         .execute(params![topic_id, key])
         .map(drop)
+}
+
+/// The column `retracted` of an entry that was brought over from elsewhere.
+pub(super) fn retracted_code(retracted: bool, raw: &str) -> i64 {
+    if retracted {
+        1
+    } else if raw.is_empty() {
+        ERASED
+    } else {
+        0
+    }
 }

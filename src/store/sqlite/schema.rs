@@ -109,6 +109,16 @@ pub enum OpenError {
     /// The file is another program's.
     #[error("{0} is not a Tenbells database")]
     Foreign(String),
+    /// It follows a shared log, so nothing may be written to it but what stands there.
+    #[error(
+        "the data folder {0} follows a shared log: serve it with --engine nats, or make it a single node's by `tenbells migrate to-single`"
+    )]
+    IsProjection(String),
+    /// It holds what a single node has written, which no shared log knows.
+    #[error(
+        "the data folder {0} holds topics of a single node: bring them to the shared log by `tenbells migrate to-cluster`, or name another folder"
+    )]
+    NotProjection(String),
     /// SQLite refuses.
     #[error("the database can't be opened: {0}")]
     Sqlite(#[from] rusqlite::Error),

@@ -14,7 +14,8 @@ use super::rows::{
     self, OFFSET_MAX, TopicRow, encode_answer, kind_code, row_key, sql, timestamp_of,
 };
 use crate::model::{
-    ChangeBody, ChangeKind, EntryId, Offset, TopicName, encode_change, encode_redacted, millis,
+    ChangeBody, ChangeKind, EntryId, Epoch, Offset, TopicName, encode_change, encode_redacted,
+    millis,
 };
 use crate::store::{
     Append, Appended, Committed, Idempotency, NewTopic, Refused, Step, StepDone, StoredChange,
@@ -103,6 +104,19 @@ impl<'a> Group<'a> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Begins another numbering: the offsets go on, and the first change in it is the topic as it stands.
+    pub(super) fn renumber(&mut self, topic: &TopicName, epoch: &Epoch) -> Outcome<()> {
+        let mut row = self.load_topic(topic)?.ok_or(Refused::NoTopic)?;
+        row.epoch = epoch.clone();
+        self.connection
+            .prepare_cached("UPDATE topic SET epoch = ?2 WHERE id = ?1")?
+            .execute(params![row.id, epoch.as_str()])?;
+        let doc = rows::topic_doc(self.connection, row.id)?;
+        self.append_change(topic, &mut row, None, None, &ChangeBody::Topic(&doc))?;
+        self.topics.insert(topic.clone(), row);
+        Ok(())
     }
 
     /// Writes the heads that moved and hands over what the commit will make true.

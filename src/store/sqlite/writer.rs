@@ -5,15 +5,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
 use super::reads::read_error;
-use super::rows::{self, TopicRow};
-use super::schema::BUSY_TIMEOUT;
+use super::rows::TopicRow;
 use super::steps::{Group, StepError};
+use super::sweep;
 use crate::clock::Clock;
 use crate::model::TopicName;
 use crate::store::{Append, AppendError, Appended, Committed, ReadError, Refused, StoreOptions};
@@ -23,9 +22,6 @@ const GROUP_MAX: usize = 256;
 
 /// Most steps in one transaction, but for the append that passes it: bounds its memory.
 const GROUP_STEPS_MAX: usize = 4_096;
-
-/// How long folding in the WAL waits for readers.
-const COMPACT_WAIT: Duration = Duration::from_millis(200);
 
 /// What the writer is asked to do.
 pub(super) enum Command {
@@ -90,7 +86,7 @@ impl Writer {
                 self.commit(appends, replies);
             }
             if !compactions.is_empty() {
-                let outcome = self.compact().map_err(|error| read_error(&error));
+                let outcome = sweep::compact(&self.connection).map_err(|error| read_error(&error));
                 for reply in compactions {
                     // Whoever asked may be gone; the work is done all the same.
                     let _ = reply.send(outcome.clone());
@@ -98,7 +94,7 @@ impl Writer {
             }
         }
         if self.failed.get().is_none()
-            && let Err(error) = self.fold_in()
+            && let Err(error) = sweep::fold_in(&self.connection)
         {
             tracing::warn!(%error, "the write-ahead log is not folded in yet; the next start does it");
         }
@@ -186,30 +182,6 @@ impl Writer {
         // The first reason is the one to tell.
         let _ = self.failed.set(reason.clone());
         Refused::Failed(reason)
-    }
-
-    /// Sweeps out what retractions left and folds in the WAL.
-    ///
-    /// SQLite overwrites what it deletes, but when it splits or merges pages it leaves copies of the rows it moved in
-    /// their unused parts. Only writing the database anew is sure to leave none, so that is done, but only where
-    /// something was retracted since the last time.
-    fn compact(&self) -> rusqlite::Result<bool> {
-        if rows::unswept(&self.connection)? {
-            self.connection
-                .execute_batch("VACUUM; DELETE FROM unswept")?;
-        }
-        self.fold_in()
-    }
-
-    /// Folds the WAL into the database and cuts it to nothing, unless a read is in the way.
-    fn fold_in(&self) -> rusqlite::Result<bool> {
-        // Appends wait meanwhile, so a long read is soon given way to.
-        self.connection.busy_timeout(COMPACT_WAIT)?;
-        let busy: i64 =
-            self.connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        self.connection.busy_timeout(BUSY_TIMEOUT)?;
-        Ok(busy == 0)
     }
 }
 

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tenbells::clock::ManualClock;
+use tenbells::store::jetstream::JetStreamStore;
 use tenbells::store::memory::MemoryStore;
 use tenbells::store::sqlite::SqliteStore;
 use tenbells::store::{Committed, Store, StoreOptions};
 use tokio::sync::mpsc;
+
+use crate::support::nats;
 
 /// A store under test.
 pub trait Fixture: Sized {
@@ -20,6 +23,11 @@ pub trait Fixture: Sized {
 
     /// Closes the store and opens it again with what it kept; none where a store keeps nothing.
     fn reopen(self) -> Option<Self>;
+
+    /// Whether what the store needs is missing here, so that its cases are skipped.
+    fn is_missing() -> bool {
+        false
+    }
 
     /// A new, empty store with the default bounds, whose clock stands at [`start`].
     fn new() -> Self {
@@ -79,6 +87,62 @@ impl Fixture for SqliteFixture {
         self.store.close();
         drop(self.store);
         Some(Self::open_in(self.folder, self.options, self.clock))
+    }
+}
+
+/// The store of a cluster's node, with a log of its own.
+pub struct JetStreamFixture {
+    // Dropped before its folder.
+    store: Arc<JetStreamStore>,
+    folder: TempDir,
+    prefix: String,
+    options: StoreOptions,
+    clock: ManualClock,
+}
+
+impl JetStreamFixture {
+    fn open_in(folder: TempDir, prefix: String, options: StoreOptions, clock: ManualClock) -> Self {
+        let store = JetStreamStore::open(
+            folder.path(),
+            nats::shared().options(&prefix, "node"),
+            options,
+            Arc::new(clock.clone()),
+        )
+        .expect("a log");
+        Self {
+            store,
+            folder,
+            prefix,
+            options,
+            clock,
+        }
+    }
+}
+
+impl Fixture for JetStreamFixture {
+    fn open(options: StoreOptions, clock: ManualClock) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self::open_in(folder, nats::prefix(), options, clock)
+    }
+
+    fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    /// Half of the time with an empty folder: then all that it has comes from the log.
+    fn reopen(self) -> Option<Self> {
+        self.store.close();
+        drop(self.store);
+        let folder = if self.prefix.len().is_multiple_of(2) {
+            self.folder
+        } else {
+            tempfile::tempdir().expect("a folder")
+        };
+        Some(Self::open_in(folder, self.prefix, self.options, self.clock))
+    }
+
+    fn is_missing() -> bool {
+        nats::is_missing()
     }
 }
 

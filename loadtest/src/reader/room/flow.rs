@@ -109,6 +109,7 @@ impl Room {
     /// A reader whose connection is lost resumes from its cursor, as a page would.
     fn come_back(&mut self, slot: usize) {
         self.drop_connection(slot);
+        self.readers[slot].moves += 1;
         // A peer that keeps nothing has nothing to resume.
         if !matches!(self.plan.wire, Wire::Plain | Wire::Peer(_)) {
             self.readers[slot].begin = Begin::Cursor;

@@ -84,6 +84,7 @@ fn gather(server: SocketAddr, readers: u64, deliveries: u64) -> Tally {
 fn gather_over(wire: Wire, server: SocketAddr, readers: u64, deliveries: u64) -> Tally {
     let plan = Plan {
         server,
+        nodes: Vec::new(),
         authority: server.to_string(),
         ca: None,
         wire,

@@ -121,7 +121,7 @@ pub(in crate::store::sqlite) fn held(
     let query = format!(
         "SELECT t.name, h.entry_id, h.revision, h.released_ms, h.doc
          FROM held h JOIN topic t ON t.id = h.topic_id
-         WHERE {of_one} ORDER BY h.released_ms, h.id LIMIT ?2"
+         WHERE {of_one} AND h.doc <> '' ORDER BY h.released_ms, h.id LIMIT ?2"
     );
     let record = |row: &Row<'_>| {
         Ok(HeldEntry {

@@ -33,7 +33,11 @@ impl Group<'_> {
         row: &mut TopicRow,
         write: &EntryWrite,
     ) -> Outcome<Offset> {
-        let body = ChangeBody::Published(&write.doc);
+        let body = if write.is_erased() {
+            ChangeBody::Redacted(&write.id)
+        } else {
+            ChangeBody::Published(&write.doc)
+        };
         let offset = self.append_change(topic, row, Some(&write.id), None, &body)?;
         rows::insert_entry(self.connection, row.id, write, offset)?;
         Ok(offset)
@@ -55,8 +59,18 @@ impl Group<'_> {
         expect: u64,
     ) -> Outcome<Offset> {
         let entry = self.standing(row.id, &write.id, Some(expect))?;
-        let body = ChangeBody::Revised(&write.doc);
+        let erased = entry.erased || write.is_erased();
+        let body = if erased {
+            ChangeBody::Redacted(&write.id)
+        } else {
+            ChangeBody::Revised(&write.doc)
+        };
         let offset = self.append_change(topic, row, Some(&write.id), Some(entry.last), &body)?;
+        if erased {
+            self.redact(topic, row.id, &write.id, offset)?;
+            rows::erase_entry(self.connection, entry.key, write.revision, offset)?;
+            return Ok(offset);
+        }
         rows::update_entry(self.connection, entry.key, write, offset)?;
         Ok(offset)
     }
@@ -184,7 +198,7 @@ impl Group<'_> {
     fn standing(&self, topic_id: i64, id: &EntryId, expect: Option<u64>) -> Outcome<EntryRow> {
         let entry = rows::entry(self.connection, topic_id, id)?
             .ok_or_else(|| Refused::NoEntry(id.clone()))?;
-        if entry.retracted {
+        if entry.retracted && !entry.erased {
             return Err(Refused::EntryRetracted(id.clone()).into());
         }
         check_revision(entry.revision, expect)?;
