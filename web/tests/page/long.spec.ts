@@ -23,7 +23,6 @@ test('with 5,000 entries on the page, a new one makes no long task', async ({ br
     (document.querySelector('live-blog') as any).refresh();
   });
   await expect(page.locator('[data-live=feed] > article')).toHaveCount(5000);
-  await expect(page.locator('#e-n1')).toHaveAttribute('aria-posinset', '5000');
   await frames(page);
   await page.evaluate(() => {
     (globalThis as any).tasks = [];
@@ -44,6 +43,7 @@ test('with 5,000 entries on the page, a new one makes no long task', async ({ br
     console.log(`${place}: long tasks ${JSON.stringify(tasks)}`);
     expect(tasks.filter((duration) => duration >= LONG_TASK)).toEqual([]);
   }
+  await expect(page.locator('#e-n1')).toHaveAttribute('aria-posinset', '5010');
 });
 
 test('two readers through a whole blog end with the page that the server has', async ({ broker, browser }) => {
