@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -22,7 +23,7 @@ use crate::broker::{Broker, BrokerOptions, RingLimit};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::demo;
-use crate::fanout::{FanOut, FanOutOptions};
+use crate::fanout::{FanOut, FanOutOptions, Shed};
 use crate::http::{
     Admission, AdmissionLimit, Http, HttpOptions, Listener, ListenerOptions, admin_router, router,
 };
@@ -30,6 +31,7 @@ use crate::keys::{KeyError, KeyRing, Keys};
 use crate::limits::{Limits, Proxies};
 use crate::metrics::Metrics;
 use crate::pages::{TemplateError, Templates};
+use crate::pressure::{Pressure, Step};
 use crate::shutdown::Shutdown;
 use crate::store::jetstream::JetStreamError;
 use crate::store::sqlite::OpenError;
@@ -42,6 +44,8 @@ const STORE_CHECK: Duration = Duration::from_millis(250);
 /// What the kernel may hold of a connection that takes nothing, in bytes (Linux counts twice as much, for its own
 /// records). Left to itself it would be megabytes, and a few hundred stalled readers would starve the others.
 const SEND_BUFFER: u32 = 128 << 10;
+/// Percent of all WebSockets that are closed each second while memory is at its shortest.
+const SHED_PERCENT: usize = 5;
 /// Connections of the admin listener, beside those of the public one.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
 
@@ -103,11 +107,7 @@ impl App {
     /// [`AppError`].
     pub async fn start(config: Config, shutdown: Shutdown) -> Result<Self, AppError> {
         let clock = Arc::new(SystemClock);
-        let tls = config
-            .tls
-            .as_ref()
-            .map(|files| Tls::open(files, clock.now()))
-            .transpose()?;
+        let tls = tls(&config, clock.now())?;
         let tokens = Tokens::open(&config.tokens, clock.clone())?;
         let templates = Arc::new(Templates::open(config.pages.templates.as_deref())?);
         let engine = Engine::open(&config, clock.clone()).await?;
@@ -116,6 +116,7 @@ impl App {
         let gate = Gate::new(Arc::clone(&keys) as _, Arc::clone(&tokens));
         let as_keys: Arc<dyn Keys> = Arc::new(gate);
         let limits = Arc::new(limits(&config));
+        let pressure = Arc::new(Pressure::new(&config.memory));
         let fanout = FanOut::start(
             fanout_options(&config),
             Arc::clone(&broker),
@@ -123,17 +124,16 @@ impl App {
             Arc::clone(&limits),
             tokio::runtime::Handle::current(),
         )
+        .map(Arc::new)
         .map_err(AppError::FanOut)?;
-        let fanout = Arc::new(fanout);
         broker.set_outlets(fanout.outlets());
         let admission = Arc::new(admission(&config));
-        let metrics = Arc::new(Metrics::new());
-        metrics.observe(readings::all(&broker, &fanout, &admission));
-        metrics.observe(readings::cluster(&broker));
-        metrics.observe(readings::limits(&limits));
-        if let Some(tls) = &tls {
-            metrics.observe(readings::tls(tls));
-        }
+        let parts = [
+            readings::all(&broker, &fanout, &admission),
+            readings::cluster(&broker),
+            readings::limits(&limits, &pressure),
+        ];
+        let metrics = observed(parts, tls.as_ref());
         let http = Arc::new(Http {
             broker: Arc::clone(&broker),
             fanout: Arc::clone(&fanout),
@@ -144,6 +144,7 @@ impl App {
             options: http_options(&config, templates),
             admission,
             limits: Arc::clone(&limits),
+            pressure: Arc::clone(&pressure),
         });
         let public = listen(config.listen).await?;
         let admin = listen(config.admin_listen).await?;
@@ -152,6 +153,7 @@ impl App {
             tokio::spawn(keys.run()),
             tokio::spawn(tokens.run()),
             tokio::spawn(limits.run()),
+            tokio::spawn(give_way(&http)),
         ];
         tasks.extend(engine.share_keys(&config.data_dir));
         tasks.extend(
@@ -187,6 +189,11 @@ impl App {
         self.tls.as_ref()
     }
 
+    /// How short memory is, and the limit that it goes by.
+    pub fn pressure(&self) -> &Arc<Pressure> {
+        &self.http.pressure
+    }
+
     /// What pages are rendered by.
     pub fn templates(&self) -> &Arc<Templates> {
         &self.http.options.templates
@@ -214,7 +221,8 @@ impl App {
             Arc::clone(&self.http.admission),
             options,
         )
-        .with_tls(self.tls);
+        .with_tls(self.tls)
+        .with_limits(Arc::clone(&self.http.limits));
         let admin = Listener::new(
             self.admin,
             admin_router(Arc::clone(&self.http)),
@@ -303,6 +311,37 @@ fn limits(config: &Config) -> Limits {
         );
     }
     Limits::new(&config.limits, proxies, by_address)
+}
+
+/// Has readers give way while memory is short: newcomers first, then those that are behind, then a share of all.
+fn give_way(http: &Arc<Http>) -> impl Future<Output = ()> + Send + use<> {
+    let (admission, fanout) = (Arc::clone(&http.admission), Arc::clone(&http.fanout));
+    Arc::clone(&http.pressure).run(move |step| {
+        admission.set_short(step >= Step::Refuse);
+        if step >= Step::Drop {
+            fanout.shed(Shed::Laggards);
+        }
+        if step >= Step::Close {
+            fanout.shed(Shed::Percent(SHED_PERCENT));
+        }
+    })
+}
+
+fn tls(config: &Config, now: Timestamp) -> Result<Option<Arc<Tls>>, TlsError> {
+    let files = config.tls.as_ref();
+    files.map(|files| Tls::open(files, now)).transpose()
+}
+
+/// Metrics with what the parts count for themselves.
+fn observed(parts: [Vec<readings::Metric>; 3], tls: Option<&Arc<Tls>>) -> Arc<Metrics> {
+    let metrics = Metrics::new();
+    for part in parts {
+        metrics.observe(part);
+    }
+    if let Some(tls) = tls {
+        metrics.observe(readings::tls(tls));
+    }
+    Arc::new(metrics)
 }
 
 fn store_options(config: &Config) -> StoreOptions {

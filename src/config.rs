@@ -63,12 +63,27 @@ pub struct Config {
     pub ring: RingConfig,
     /// WebSockets.
     pub websocket: WsConfig,
+    /// When readers give way to memory that runs short.
+    pub memory: MemoryConfig,
     /// How much one address or key may ask for.
     pub limits: LimitsConfig,
     /// Reader tokens.
     pub tokens: TokensConfig,
     /// Log lines.
     pub log: LogConfig,
+}
+
+/// When readers give way to memory that runs short, in percent of a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryConfig {
+    /// The limit, in bytes; none for what the machine and its containers set.
+    pub limit_bytes: Option<u64>,
+    /// From where on there are no new readers.
+    pub refuse_percent: u64,
+    /// From where on those that are far behind go.
+    pub drop_percent: u64,
+    /// From where on a share of all readers goes.
+    pub close_percent: u64,
 }
 
 /// The log that several nodes share.

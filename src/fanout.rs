@@ -116,6 +116,15 @@ struct ShardHandle {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// Readers that give way to memory that runs short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shed {
+    /// Those that take nothing now, or are being walked forward.
+    Laggards,
+    /// So many percent of all.
+    Percent(usize),
+}
+
 /// One shard, as the broker sees it.
 struct ShardOutlet(Arc<Inbox>);
 
@@ -203,6 +212,13 @@ impl FanOut {
         let end = Instant::now() + window + DRAIN_GRACE;
         while self.connections() > 0 && Instant::now() < end {
             tokio::time::sleep(DRAIN_LOOK).await;
+        }
+    }
+
+    /// Closes some readers, so that their memory comes back.
+    pub fn shed(&self, shed: Shed) {
+        for shard in &self.shards {
+            shard.inbox.post(Command::Shed(shed));
         }
     }
 

@@ -42,7 +42,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-pub use admission::{Admission, AdmissionLimit, Admitted};
+pub use admission::{Admission, AdmissionLimit, Admitted, Place};
 pub use listener::{Listener, ListenerOptions};
 pub use ops::admin_router;
 
@@ -53,6 +53,7 @@ use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::pages::Templates;
+use crate::pressure::Pressure;
 use crate::protocol::Code;
 use crate::shutdown::Shutdown;
 use crate::tokens::Tickets;
@@ -97,6 +98,7 @@ pub struct Http {
     pub(crate) options: HttpOptions,
     pub(crate) admission: Arc<Admission>,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) pressure: Arc<Pressure>,
 }
 
 type State = axum::extract::State<Arc<Http>>;

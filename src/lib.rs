@@ -15,6 +15,7 @@ pub mod limits;
 pub mod metrics;
 pub mod model;
 pub mod pages;
+pub mod pressure;
 pub mod protocol;
 pub mod shutdown;
 pub mod store;

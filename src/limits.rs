@@ -92,6 +92,12 @@ impl Limits {
         counted.then(|| Address::of(client))
     }
 
+    /// Whom a connection counts for before it has said anything; none for proxies, which speak for many.
+    pub fn peer(&self, peer: std::net::IpAddr) -> Option<Address> {
+        self.client(peer, &axum::http::HeaderMap::new())
+            .filter(|_| !self.proxies.are(peer.to_canonical()))
+    }
+
     /// A request of a reader.
     ///
     /// # Errors

@@ -7,11 +7,12 @@ use crate::fanout::{Counters, FanOut};
 use crate::http::Admission;
 use crate::limits::Limits;
 use crate::metrics::Reading;
+use crate::pressure::Pressure;
 use crate::store::ClusterState;
 use crate::tls::Tls;
 
 /// A metric: its name without the prefix, its help, and how it is read.
-type Metric = (&'static str, &'static str, Reading);
+pub(super) type Metric = (&'static str, &'static str, Reading);
 
 /// All of them.
 pub(super) fn all(
@@ -114,14 +115,27 @@ pub(super) fn cluster(broker: &Arc<Broker>) -> Vec<Metric> {
     ]
 }
 
-/// Those of rate limits.
-pub(super) fn limits(limits: &Arc<Limits>) -> Vec<Metric> {
+/// Those of rate limits and of memory that runs short.
+pub(super) fn limits(limits: &Arc<Limits>, pressure: &Arc<Pressure>) -> Vec<Metric> {
     let limits = Arc::clone(limits);
-    vec![counter(
-        "rate_limited",
-        "Requests and replays refused by a rate limit",
-        move || limits.refused(),
-    )]
+    let (used, step) = (Arc::clone(pressure), Arc::clone(pressure));
+    vec![
+        counter(
+            "rate_limited",
+            "Requests and replays refused by a rate limit",
+            move || limits.refused(),
+        ),
+        gauge(
+            "memory_used_bytes",
+            "Memory in use, as far as readers give way for it",
+            move || used.used_bytes(),
+        ),
+        gauge(
+            "memory_step",
+            "How short memory is: 0 not at all, 1 no new readers, 2 laggards go, 3 a share of all readers goes",
+            move || step.step() as u64,
+        ),
+    ]
 }
 
 /// Those of TLS.

@@ -100,6 +100,10 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("tls.handshake_timeout_ms", ms(100, MINUTE_MS)),
     setting("tls.reload_every_ms", ms(SECOND_MS, DAY_MS)),
     setting("tls.hsts_s", count(0, 63_072_000, "s")),
+    setting("memory.limit_bytes", bytes(16 * MIB, 16 * 1_024 * GIB)),
+    setting("memory.refuse_percent", count(1, 100, "percent")),
+    setting("memory.drop_percent", count(1, 100, "percent")),
+    setting("memory.close_percent", count(1, 100, "percent")),
     setting("limits.exempt", List),
     setting(
         "limits.addresses_max",

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::limits::{LimitsForm, networks};
+use super::limits::{LimitsForm, MemoryForm, networks};
 use super::tokens::TokensForm;
 use super::{
     Config, HttpConfig, LogConfig, Machine, NatsConfig, PagesConfig, RingConfig, TlsConfig,
@@ -49,6 +49,7 @@ pub(super) struct Form {
     pub pages: PagesForm,
     pub ring: RingForm,
     pub websocket: WsForm,
+    pub memory: MemoryForm,
     pub limits: LimitsForm,
     pub tokens: TokensForm,
     pub log: LogForm,
@@ -173,6 +174,7 @@ impl Default for Form {
             pages: PagesForm::default(),
             ring: RingForm::default(),
             websocket: WsForm::default(),
+            memory: MemoryForm::default(),
             limits: LimitsForm::default(),
             tokens: TokensForm::default(),
             log: LogForm::default(),
@@ -322,6 +324,7 @@ impl Form {
                 stall_max: duration(self.websocket.stall_max_ms),
                 deflate: self.websocket.deflate,
             },
+            memory: self.memory.config(),
             limits: self.limits.config(),
             tokens: self.tokens.config(),
             log: LogConfig {

@@ -1,4 +1,5 @@
-//! `[limits]` and `http.trusted_proxies`: how much one address or key may ask for. Form, defaults and checks in one place.
+//! `[limits]`, `[memory]` and `http.trusted_proxies`: how much one address or key may ask for, and when readers give way.
+//! Form, defaults and checks in one place.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::check::refused;
 use super::form::number;
 use super::settings::Layers;
-use super::{ConfigError, LimitsConfig, Rate};
+use super::{ConfigError, LimitsConfig, MemoryConfig, Rate};
 
 /// Most networks on a list: it is gone through at every request.
 const NETWORKS_MAX: usize = 100;
@@ -42,6 +43,39 @@ impl Default for LimitsForm {
             auth_failures_burst: 60,
             publishes_per_s: 100,
             publishes_burst: 1_000,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MemoryForm {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_bytes: Option<i64>,
+    pub refuse_percent: i64,
+    pub drop_percent: i64,
+    pub close_percent: i64,
+}
+
+impl Default for MemoryForm {
+    fn default() -> Self {
+        Self {
+            limit_bytes: None,
+            refuse_percent: 80,
+            drop_percent: 88,
+            close_percent: 95,
+        }
+    }
+}
+
+impl MemoryForm {
+    /// The configuration that a checked form stands for.
+    pub(super) fn config(&self) -> MemoryConfig {
+        MemoryConfig {
+            limit_bytes: self.limit_bytes.map(i64::unsigned_abs),
+            refuse_percent: self.refuse_percent.unsigned_abs(),
+            drop_percent: self.drop_percent.unsigned_abs(),
+            close_percent: self.close_percent.unsigned_abs(),
         }
     }
 }
@@ -88,8 +122,31 @@ fn network(text: &str) -> Option<IpNet> {
     })
 }
 
-/// Checks the two lists of networks.
+/// Checks the two lists of networks, and that steps come one after the other.
 pub(super) fn check(layers: &Layers) -> Result<(), ConfigError> {
+    let memory = &layers.form.memory;
+    for (key, value, other, least) in [
+        (
+            "memory.drop_percent",
+            memory.drop_percent,
+            "memory.refuse_percent",
+            memory.refuse_percent,
+        ),
+        (
+            "memory.close_percent",
+            memory.close_percent,
+            "memory.drop_percent",
+            memory.drop_percent,
+        ),
+    ] {
+        if value < least {
+            let reason = format!(
+                "which is less than {other}, {least} ({}): the milder step comes first",
+                layers.origin(other)
+            );
+            return Err(refused(layers, key, value, reason));
+        }
+    }
     for (key, list) in [
         ("limits.exempt", &layers.form.limits.exempt),
         ("http.trusted_proxies", &layers.form.http.trusted_proxies),

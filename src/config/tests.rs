@@ -101,6 +101,7 @@ fn every_setting_has_a_variable_that_sets_it() {
         ("http.connections_max", _) => "500".to_owned(),
         ("nats.replicas", _) => "3".to_owned(),
         ("tls.certificate" | "tls.key", _) => "file.pem".to_owned(),
+        ("memory.drop_percent" | "memory.close_percent", _) => "97".to_owned(),
         (_, bounds::Kind::Integer { min, .. }) => (min + 5).to_string(),
         (_, bounds::Kind::Switch) => "true".to_owned(),
         ("engine", _) => "nats".to_owned(),
@@ -125,6 +126,7 @@ fn every_setting_has_a_variable_that_sets_it() {
         let mut variables = vec![(setting.variable(), text(setting))];
         let other = match setting.key {
             "http.batch_bytes_max" => Some(("TENBELLS_HTTP_BODY_BYTES_MAX", "1024")),
+            "memory.drop_percent" => Some(("TENBELLS_MEMORY_CLOSE_PERCENT", "98")),
             "engine" => Some(("TENBELLS_NATS_SERVERS", "nats://a:4222")),
             "nats.servers" => Some(("TENBELLS_ENGINE", "nats")),
             "tls.certificate" => Some(("TENBELLS_TLS_KEY", "key.pem")),

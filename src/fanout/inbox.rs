@@ -11,7 +11,7 @@ use std::time::Duration;
 use mio::Waker;
 
 use super::connection::Key;
-use super::{Handover, Hello};
+use super::{Handover, Hello, Shed};
 use crate::broker::{Channel, Page, Start, Ticket};
 use crate::model::TopicName;
 use crate::store::ReadError;
@@ -46,6 +46,8 @@ pub(super) enum Command {
     },
     /// Close everything within this time.
     Drain { window: Duration },
+    /// Close some readers.
+    Shed(Shed),
     /// End the thread.
     Stop,
 }

@@ -7,6 +7,7 @@
 mod catching_up;
 mod deadlines;
 mod reading;
+mod shedding;
 mod subscribing;
 mod walking;
 
@@ -212,6 +213,7 @@ impl Shard {
                     page,
                 } => self.page_read(&channel, index, page),
                 Command::Drain { window } => self.begin_drain(window),
+                Command::Shed(shed) => self.shed(shed),
                 Command::Stop => self.is_stopped = true,
             }
         }

@@ -3,8 +3,10 @@
 //! Readers are counted by address, whoever may publish by key, so that nothing a reader does at an address stops a
 //! publisher there. Failures of authentication are counted after the fact: a good key is always let in.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State as Extract};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -24,6 +26,13 @@ pub(super) async fn guard(Extract(http): State, mut request: Request, next: Next
     let peer = request.extensions().get::<Peer>().map(|peer| peer.address);
     let client = peer.and_then(|peer| http.limits.client(peer, request.headers()));
     request.extensions_mut().insert(Client(client));
+    let in_reserve = request
+        .extensions()
+        .get::<Peer>()
+        .is_some_and(|peer| peer.place.is_reserved);
+    if in_reserve && http.publisher(request.headers()).is_none() {
+        return no_room();
+    }
     let Some(address) = client else {
         return next.run(request).await;
     };
@@ -48,21 +57,23 @@ impl Http {
         headers: &HeaderMap,
         address: Address,
     ) -> Result<(), Exceeded> {
-        let publisher = || {
-            let grant = self.keys.authenticate(bearer(headers)?).ok()?;
-            grant.role.has(Right::Publish).then(|| grant.id.clone())
-        };
         let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        if !reads && let Some(key) = publisher() {
+        if !reads && let Some(key) = self.publisher(headers) {
             return self.limits.publish(&key);
         }
         // The key is only looked at where its address may ask for nothing more.
         self.limits
             .read(address)
-            .or_else(|exceeded| match publisher() {
+            .or_else(|exceeded| match self.publisher(headers) {
                 Some(key) => self.limits.publish(&key),
                 None => Err(exceeded),
             })
+    }
+
+    /// The id of the key of a request, where it is good and may publish.
+    fn publisher(&self, headers: &HeaderMap) -> Option<Arc<str>> {
+        let grant = self.keys.authenticate(bearer(headers)?).ok()?;
+        grant.role.has(Right::Publish).then(|| grant.id.clone())
     }
 
     /// Counts a replay of so many changes to a reader that is so many behind.
@@ -78,6 +89,16 @@ impl Http {
         let address = client.and_then(|client| client.0);
         Ok(self.limits.replay(address, behind, changes)?)
     }
+}
+
+/// The answer to whoever is no publisher in a place that is kept for them: the place is free again at once.
+fn no_room() -> Response {
+    let detail = "as many connections as may be are here; the rest is kept for publishers";
+    let mut response = Problem::unavailable(detail).into_response();
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Whether a request shows a key, a token or a ticket.

@@ -21,12 +21,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
-use super::admission::{Admission, Admitted};
+use super::admission::{Admission, Place};
 use super::handshake::shake;
 use super::problem::jitter_s;
 use super::stall::StallGuard;
+use crate::limits::Limits;
 use crate::shutdown::Shutdown;
 use crate::tls::Tls;
+
+/// How long a head may take to arrive in one of the places that are kept for publishers.
+const RESERVED_HEADER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bounds of a listener.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +51,7 @@ pub struct ListenerOptions {
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
     /// Keeps the connection counted; a WebSocket takes it along.
-    pub admitted: Arc<Admitted>,
+    pub place: Arc<Place>,
     /// Who is at the other end of it.
     pub address: IpAddr,
 }
@@ -59,6 +63,7 @@ pub struct Listener {
     admission: Arc<Admission>,
     options: ListenerOptions,
     tls: Option<Arc<Tls>>,
+    limits: Option<Arc<Limits>>,
 }
 
 impl Default for ListenerOptions {
@@ -87,7 +92,15 @@ impl Listener {
             admission,
             options,
             tls: None,
+            limits: None,
         }
+    }
+
+    /// Counts the places that addresses take of those that are kept for publishers.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Arc<Limits>) -> Self {
+        self.limits = Some(limits);
+        self
     }
 
     /// Speaks TLS alone, where there is a pair for it.
@@ -114,7 +127,11 @@ impl Listener {
                 },
                 Some(_) = connections.join_next() => continue,
             };
-            let Some(admitted) = self.admission.connection() else {
+            let counted = self
+                .limits
+                .as_ref()
+                .and_then(|limits| limits.peer(address.ip()));
+            let Some(place) = self.admission.connection(counted) else {
                 // A refusal in plain HTTP means nothing to whoever expects a handshake.
                 if self.tls.is_none() {
                     refuse(stream);
@@ -122,7 +139,7 @@ impl Listener {
                 continue;
             };
             let peer = Peer {
-                admitted: Arc::new(admitted),
+                place: Arc::new(place),
                 address: address.ip(),
             };
             connections.spawn(serve(
@@ -190,6 +207,12 @@ where
         options,
         shutdown,
     } = face;
+    // Who says nothing must not keep a place from publishers for long.
+    let header_timeout = if peer.place.is_reserved {
+        options.header_timeout.min(RESERVED_HEADER_TIMEOUT)
+    } else {
+        options.header_timeout
+    };
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
         let router = router.clone();
@@ -197,7 +220,7 @@ where
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(options.header_timeout)
+        .header_read_timeout(header_timeout)
         .max_buf_size(options.header_bytes_max)
         .max_headers(options.headers_max)
         .serve_connection(TokioIo::new(stream), service)

@@ -22,13 +22,17 @@ use super::problem::Problem;
 use super::read::{Query, resume_from};
 use super::{Admitted, Http, State};
 use crate::broker::{Channel, Presence, Start};
+use crate::limits::REPLAY_FREE;
 use crate::model::Offset;
+use crate::pressure::Step;
 use crate::protocol::{Code, sse_presence, sse_reset, sse_start};
 
 /// Most bytes that are put together for one write; one change always fits.
 const CHUNK_BYTES_MAX: usize = 16 * 1024;
 /// Most changes of one write.
 const CHUNK_CHANGES_MAX: usize = 64;
+/// Over how long readers that had to leave are spread when they come back.
+const LEAVING_SPREAD_MS: u32 = 10_000;
 /// How often readers are told how many they are, at most.
 const PRESENCE_EVERY: Duration = Duration::from_secs(5);
 
@@ -42,6 +46,8 @@ struct Reader {
     heartbeat: Interval,
     presence: Interval,
     readers_told: u64,
+    /// The last bytes have gone out.
+    is_leaving: bool,
     _counted: Presence,
     _admitted: Admitted,
 }
@@ -124,6 +130,7 @@ impl Reader {
             heartbeat: ticking(http.options.sse_heartbeat),
             presence: ticking(PRESENCE_EVERY),
             readers_told: 0,
+            is_leaving: false,
             _counted: channel.enter(),
             _admitted: admitted,
             first: Some(first),
@@ -140,11 +147,18 @@ impl Reader {
         if let Some(first) = self.first.take() {
             return Some(first);
         }
+        if self.is_leaving {
+            return None;
+        }
         loop {
             let may_go_on = !self.channel.is_retired()
                 && self.access.stands(&self.http)
                 && self.access.may_read(&self.http, &self.channel);
             if !may_go_on {
+                return None;
+            }
+            if self.http.pressure.step() >= Step::Drop && self.is_far_behind() {
+                // It comes back by itself, and gets the rest once there is memory for it.
                 return None;
             }
             self.head.borrow_and_update();
@@ -164,6 +178,9 @@ impl Reader {
                 changed = self.head.changed() => changed.ok()?,
                 _ = self.heartbeat.tick() => return Some(Bytes::from_static(b": \n\n")),
                 _ = self.presence.tick() => {
+                    if self.http.pressure.step() == Step::Close && gives_way() {
+                        return self.leave();
+                    }
                     let readers = self.channel.audience();
                     if readers != self.readers_told {
                         self.readers_told = readers;
@@ -171,9 +188,21 @@ impl Reader {
                     }
                 }
                 () = self.access.ended(&self.http) => return None,
-                () = self.http.shutdown.wait() => return None,
+                () = self.http.shutdown.wait() => return self.leave(),
             }
         }
+    }
+
+    fn is_far_behind(&self) -> bool {
+        self.channel.head().saturating_sub(self.cursor) > REPLAY_FREE
+    }
+
+    /// The last bytes: when to come back, for each reader another time, so that not all come at once.
+    fn leave(&mut self) -> Option<Bytes> {
+        self.is_leaving = true;
+        let least = u32::try_from(self.http.options.sse_retry.as_millis()).unwrap_or(u32::MAX);
+        let delay = least.saturating_add(getrandom::u32().unwrap_or(0) % LEAVING_SPREAD_MS);
+        Some(format!("retry: {delay}\n\n").into())
     }
 
     async fn behind_cursor(&mut self) -> Result<Option<Bytes>, Problem> {
@@ -201,4 +230,9 @@ impl Reader {
         }
         Ok(Some(bytes.freeze()))
     }
+}
+
+/// Whether one of the readers that have to give way is this one: a quarter of them at each look.
+fn gives_way() -> bool {
+    getrandom::u32().unwrap_or(0).is_multiple_of(4)
 }

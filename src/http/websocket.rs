@@ -55,7 +55,7 @@ pub(super) async fn upgrade(
     let connection = request
         .extensions()
         .get::<Peer>()
-        .map(|peer| Arc::clone(&peer.admitted));
+        .map(|peer| Arc::clone(&peer.place));
     let client = request.extensions().get::<Client>().copied();
     let hello = Hello {
         grant,

@@ -64,7 +64,7 @@ impl Proxies {
         client
     }
 
-    fn are(&self, ip: IpAddr) -> bool {
+    pub(super) fn are(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&ip))
     }
 }

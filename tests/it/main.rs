@@ -15,6 +15,7 @@ mod errors;
 mod idempotency;
 mod limits;
 mod operating;
+mod overload;
 mod pages;
 mod positions;
 mod publish;

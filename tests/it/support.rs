@@ -14,6 +14,7 @@ pub mod tls;
 pub mod ws;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -21,6 +22,7 @@ use tempfile::TempDir;
 use tenbells::app::App;
 use tenbells::config::Config;
 use tenbells::keys::{KeyFile, Role};
+use tenbells::pressure::Pressure;
 use tenbells::shutdown::Shutdown;
 use tokio::task::JoinHandle;
 
@@ -35,6 +37,8 @@ pub struct Server {
     pub admin: String,
     pub desk: String,
     pub folder: TempDir,
+    /// How short memory is.
+    pub pressure: Arc<Pressure>,
     shutdown: Shutdown,
     running: Option<JoinHandle<()>>,
     http: reqwest::Client,
@@ -81,6 +85,7 @@ impl Server {
             format!("{scheme}://{}", app.address()),
             format!("http://{}", app.admin_address()),
         );
+        let pressure = Arc::clone(app.pressure());
         let running = tokio::spawn(async move {
             app.run().await.expect("the server ends well");
         });
@@ -90,6 +95,7 @@ impl Server {
             admin,
             desk,
             folder,
+            pressure,
             shutdown,
             running: Some(running),
             http: tls::http(),
