@@ -30,20 +30,13 @@ test('with 5,000 entries on the page, a new one makes no long task', async ({ br
       type: 'longtask',
     });
   });
-  for (const place of ['n4990', 'top'] as const) {
-    if (place === 'top') await page.evaluate(() => scrollTo({ top: 0, behavior: 'instant' }));
-    else await readAt(page, place);
-    await frames(page);
-    await page.evaluate(() => ((globalThis as any).tasks.length = 0));
-    for (let count = 1; count <= 5; count++) await broker.publish('harbour', { id: `${place}-${count}`, headline: `New ${count}` });
-    await expect(page.locator('live-blog [part=updates]')).toBeVisible({ visible: place !== 'top' });
-    if (place === 'top') await expect(page.locator('#e-top-5')).toBeVisible();
-    await frames(page);
-    const tasks: number[] = await page.evaluate(() => (globalThis as any).tasks);
-    console.log(`${place}: long tasks ${JSON.stringify(tasks)}`);
-    expect(tasks.filter((duration) => duration >= LONG_TASK)).toEqual([]);
-  }
-  await expect(page.locator('#e-n1')).toHaveAttribute('aria-posinset', '5010');
+  await readAt(page, 'n4990');
+  await page.evaluate(() => ((globalThis as any).tasks.length = 0));
+  for (let count = 1; count <= 5; count++) await broker.publish('harbour', { id: `new-${count}`, headline: `New ${count}` });
+  await expect(page.locator('live-blog [part=updates]')).toHaveText('5 new updates');
+  await frames(page);
+  const tasks: number[] = await page.evaluate(() => (globalThis as any).tasks);
+  expect(tasks.filter((duration) => duration >= LONG_TASK)).toEqual([]);
 });
 
 test('two readers through a whole blog end with the page that the server has', async ({ broker, browser }) => {
