@@ -58,14 +58,14 @@ pub(super) async fn run(program: &Program, publishes: u32) -> Result<Outcome> {
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
+    // Killed once half of them are sent, with others on their way.
+    let half = publisher.requests.load(Ordering::Relaxed) + u64::from(across / 4);
     let during = tokio::spawn(
         stream::iter(rest)
             .buffer_unordered(AT_ONCE)
             .collect::<Vec<_>>(),
     );
-    // Killed once half of them are sent, with others on their way.
-    let half = publisher.requests.load(Ordering::Relaxed) + u64::from(across / 4);
-    while publisher.requests.load(Ordering::Relaxed) < half {
+    while publisher.requests.load(Ordering::Relaxed) < half && !during.is_finished() {
         tokio::task::yield_now().await;
     }
     process.kill()?;
