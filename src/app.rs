@@ -19,13 +19,14 @@ use tokio::task::JoinHandle;
 use self::engine::Engine;
 pub(crate) use self::engine::nats_options;
 
-use crate::broker::{Broker, BrokerOptions, RingLimit};
+use crate::broker::{Broker, BrokerOptions, Outlet, RingLimit};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::demo;
 use crate::fanout::{FanOut, FanOutOptions, Shed};
 use crate::http::{
-    Admission, AdmissionLimit, Http, HttpOptions, Listener, ListenerOptions, admin_router, router,
+    Admission, AdmissionLimit, Http, HttpOptions, Listener, ListenerOptions, Streams, admin_router,
+    router,
 };
 use crate::keys::{KeyError, KeyRing, Keys};
 use crate::limits::{Limits, Proxies};
@@ -126,7 +127,6 @@ impl App {
         )
         .map(Arc::new)
         .map_err(AppError::FanOut)?;
-        broker.set_outlets(fanout.outlets());
         let admission = Arc::new(admission(&config));
         let parts = [
             readings::all(&broker, &fanout, &admission),
@@ -143,6 +143,7 @@ impl App {
             shutdown: shutdown.clone(),
             options: http_options(&config, templates),
             admission,
+            streams: deliver_by(&broker, &fanout),
             limits: Arc::clone(&limits),
             pressure: Arc::clone(&pressure),
         });
@@ -268,6 +269,14 @@ impl App {
             Some(reason) => Err(AppError::StoreFailed(reason)),
         }
     }
+}
+
+/// Tells the broker who delivers: the shards, and the event streams.
+fn deliver_by(broker: &Broker, fanout: &FanOut) -> Arc<Streams> {
+    let streams = Arc::<Streams>::default();
+    let as_outlet: Arc<dyn Outlet> = Arc::clone(&streams) as _;
+    broker.set_outlets(fanout.outlets().into_iter().chain([as_outlet]).collect());
+    streams
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {

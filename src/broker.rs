@@ -19,11 +19,12 @@ mod release;
 mod retract;
 mod topics;
 
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dashmap::DashMap;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 pub use channel::{Channel, Presence, RingLimit, Walk};
 pub use cursor::{ResetReason, Start, resolve};
@@ -81,6 +82,18 @@ pub trait Outlet: Send + Sync + 'static {
     fn retired(&self, channel: &Arc<Channel>);
 }
 
+/// Runs what blocks, which reads of the store do, somewhere else than on the runtime's threads.
+pub trait Offload: Send + Sync + 'static {
+    /// Runs `work`. The future ends when it has run.
+    fn run(&self, work: Work) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// What an [`Offload`] is given to run.
+pub type Work = Box<dyn FnOnce() + Send>;
+
+/// The runtime's own pool of threads.
+struct BlockingPool;
+
 /// Held by an outlet until it has let go of what was retracted.
 #[derive(Debug, Clone)]
 pub struct Ticket {
@@ -92,6 +105,7 @@ pub struct Broker {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     options: BrokerOptions,
+    offload: Arc<dyn Offload>,
     channels: DashMap<TopicName, registry::Slot>,
     pages: Pages,
     outlets: OnceLock<Vec<Arc<dyn Outlet>>>,
@@ -103,10 +117,21 @@ pub struct Broker {
 impl Broker {
     /// A broker on this store. Nothing moves until [`Broker::run`].
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, options: BrokerOptions) -> Arc<Self> {
+        Self::with_offload(store, clock, options, Arc::new(BlockingPool))
+    }
+
+    /// [`Broker::new`], whose reads of the store are run by `offload`: a simulation keeps their order so.
+    pub fn with_offload(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        options: BrokerOptions,
+        offload: Arc<dyn Offload>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
             clock,
             options,
+            offload,
             channels: DashMap::new(),
             pages: Pages::new(options.page_bytes_max),
             outlets: OnceLock::new(),
@@ -134,6 +159,8 @@ impl Broker {
             return;
         };
         tokio::select! {
+            // None of them ends by itself but the first; a fixed order is one that a simulation can repeat.
+            biased;
             () = self.follow(feed) => {}
             () = self.run_releases() => {}
             () = self.run_evictions() => {}
@@ -167,8 +194,22 @@ impl Broker {
         read: impl FnOnce(&dyn Store) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
         let store = Arc::clone(&self.store);
-        tokio::task::spawn_blocking(move || read(store.as_ref()))
-            .await
-            .unwrap_or_else(|error| Err(ReadError::Medium(error.to_string())))
+        let (answer, answered) = oneshot::channel();
+        let work = move || {
+            // Whoever asked may be gone.
+            let _ = answer.send(read(store.as_ref()));
+        };
+        self.offload.run(Box::new(work)).await;
+        let stopped = || ReadError::Medium("a read stopped half way".into());
+        answered.await.unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
+impl Offload for BlockingPool {
+    fn run(&self, work: Work) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async {
+            // Work that panicked leaves no answer behind, which its caller notices.
+            let _ = tokio::task::spawn_blocking(work).await;
+        })
     }
 }

@@ -6,6 +6,7 @@
 mod admission;
 mod auth;
 mod body;
+mod cut;
 mod desk;
 mod desk_page;
 mod entries;
@@ -43,6 +44,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use admission::{Admission, AdmissionLimit, Admitted, Place};
+pub use cut::Streams;
 pub use listener::{Listener, ListenerOptions};
 pub use ops::admin_router;
 
@@ -97,6 +99,7 @@ pub struct Http {
     pub(crate) shutdown: Shutdown,
     pub(crate) options: HttpOptions,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) streams: Arc<Streams>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) pressure: Arc<Pressure>,
 }

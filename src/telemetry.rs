@@ -5,6 +5,9 @@ use std::io::IsTerminal;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
+/// Parts that log what they are given, bodies among it: never heard, at whatever level.
+const SPEAKS_OF_CONTENT: [&str; 3] = ["html5ever", "markup5ever", "tungstenite"];
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -29,10 +32,16 @@ pub struct InvalidLevel {
 /// # Errors
 /// [`InvalidLevel`] when the filter can't be read.
 pub fn init(format: LogFormat, level: &str) -> Result<(), InvalidLevel> {
-    let filter = EnvFilter::try_new(level).map_err(|error| InvalidLevel {
+    let mut filter = EnvFilter::try_new(level).map_err(|error| InvalidLevel {
         level: level.to_owned(),
         cause: error.to_string(),
     })?;
+    for target in SPEAKS_OF_CONTENT {
+        // Directives of ours, which can be read.
+        if let Ok(never) = format!("{target}=off").parse() {
+            filter = filter.add_directive(never);
+        }
+    }
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

@@ -6,6 +6,7 @@ pub mod catchup;
 pub mod churn;
 pub mod cluster;
 pub mod compare;
+pub mod crash;
 pub mod fanout;
 pub mod idle;
 pub mod overload;

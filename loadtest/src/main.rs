@@ -79,6 +79,8 @@ enum Command {
     Burst(command::burst::BurstArgs),
     /// All readers drop and come back at once with their cursors
     Storm(command::storm::StormArgs),
+    /// The broker is killed and started again, and all readers come back, politely or at once
+    Crash(command::crash::CrashArgs),
     /// Readers who stop reading, beside healthy ones
     Slow(command::slow::SlowArgs),
     /// Readers who leave and come back all the time
@@ -152,6 +154,7 @@ fn run(command: &Command, output: &Output) -> Result<Report> {
             Command::Soak(args) => command::soak::run(args).await,
             Command::Burst(args) => command::burst::run(args).await,
             Command::Storm(args) => command::storm::run(args).await,
+            Command::Crash(args) => command::crash::run(args).await,
             Command::Slow(args) => command::slow::run(args).await,
             Command::Churn(args) => command::churn::run(args).await,
             Command::Idle(args) => command::idle::run(args).await,

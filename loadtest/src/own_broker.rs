@@ -51,6 +51,18 @@ impl OwnBroker<'_> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("can't make {}", folder.display()))?;
         let key = create_key(self.program, folder).await?;
+        self.run(folder, key).await
+    }
+
+    /// Starts it once more, on the folder that it had, for the key that it knows.
+    ///
+    /// # Errors
+    /// As [`OwnBroker::start`].
+    pub async fn start_again(&self, folder: &Path, key: String) -> Result<(Child, Broker)> {
+        self.run(folder, key).await
+    }
+
+    async fn run(&self, folder: &Path, key: String) -> Result<(Child, Broker)> {
         let mut command = cores::command(self.steering, self.program);
         command
             .arg("serve")

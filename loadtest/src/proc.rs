@@ -211,6 +211,17 @@ fn stat_ticks(line: &str) -> Option<(u64, u64)> {
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
+/// The most memory that a process had, in bytes.
+///
+/// # Errors
+/// When it is gone.
+pub fn peak_bytes(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    Ok(kib.context("no VmHWM")? << 10)
+}
+
 fn rss_bytes(status: &str) -> Option<u64> {
     let line = status
         .lines()

@@ -1,5 +1,8 @@
 //! The command line of the proof. Exit codes: 0 all is well, 1 a promise was broken, 2 it could not be told.
 
+mod simulate;
+
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufReader, Write, stdout};
 use std::path::PathBuf;
@@ -8,8 +11,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use proof::faults::{self, Extent, Outcome, Scenario};
 use proof::nemesis::{self, Ended};
 use proof::{history, judge};
+
+/// The first word that makes this program the broker itself.
+const BROKER: &str = "tenbells";
 
 #[derive(Parser)]
 #[command(
@@ -33,11 +40,44 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         grace: u64,
     },
+    /// Runs the seeded simulation, and judges each history
+    Simulate(simulate::Args),
+    /// Injects faults into real processes
+    Faults(Faults),
     /// Three brokers on three NATS servers under a nemesis
     Cluster(nemesis::ClusterArgs),
 }
 
+#[derive(clap::Args)]
+struct Faults {
+    /// Which
+    #[arg(required = true, value_enum)]
+    scenarios: Vec<Scenario>,
+    /// The broker's program; without it, the one that is built into this program
+    #[arg(long)]
+    program: Option<OsString>,
+    /// kill: up to which call
+    #[arg(long, default_value_t = 500)]
+    points: u32,
+    /// kill, damage: every how many of them
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    step: u32,
+    /// stop: for how long
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+    /// idempotency: how many entries
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(10..))]
+    publishes: u32,
+}
+
 fn main() -> ExitCode {
+    // As a broker of its own, in a process of its own.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == BROKER)
+    {
+        return tenbells::cli::run(std::env::args_os().skip(1));
+    }
     match run(Args::parse().command) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
@@ -52,6 +92,8 @@ fn main() -> ExitCode {
 /// Whether all is well.
 fn run(command: Command) -> anyhow::Result<bool> {
     match command {
+        Command::Simulate(args) => simulate::run(&args),
+        Command::Faults(args) => inject(args),
         Command::Check { file, calm, grace } => {
             let open = File::open(&file).with_context(|| file.display().to_string())?;
             let events = history::read(BufReader::new(open))?;
@@ -71,6 +113,32 @@ fn run(command: Command) -> anyhow::Result<bool> {
             Ok(true)
         }
     }
+}
+
+fn inject(args: Faults) -> anyhow::Result<bool> {
+    let program = match args.program {
+        Some(program) => vec![program],
+        None => vec![std::env::current_exe()?.into_os_string(), BROKER.into()],
+    };
+    let extent = Extent {
+        points: args.points,
+        step: args.step,
+        seconds: args.seconds,
+        publishes: args.publishes,
+    };
+    let mut all_kept = true;
+    for scenario in args.scenarios {
+        let name = format!("{scenario:?}").to_lowercase();
+        match faults::run(scenario, &program, extent) {
+            Ok(Outcome::Kept(what)) => writeln!(stdout(), "{name}: {what}")?,
+            Ok(Outcome::Skipped(why)) => writeln!(stdout(), "{name}: skipped: {why}")?,
+            Err(error) => {
+                all_kept = false;
+                writeln!(stdout(), "{name}: FAILED: {error:#}")?;
+            }
+        }
+    }
+    Ok(all_kept)
 }
 
 fn micros(time: Duration) -> u64 {

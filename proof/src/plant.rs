@@ -37,6 +37,11 @@ pub const ALL: &[Bug] = &[
         writes::missing_in_a_snapshot,
     ),
     bug(
+        "an acknowledgement has no position",
+        Rule::R1,
+        writes::no_position,
+    ),
+    bug(
         "a held entry never comes out",
         Rule::R1,
         writes::never_released,

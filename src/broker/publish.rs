@@ -53,9 +53,19 @@ pub enum WriteError {
     /// The store refused, or does not know.
     #[error(transparent)]
     Append(#[from] AppendError),
-    /// The store can't be read.
+    /// The store can't be read; nothing was stored.
     #[error(transparent)]
     Read(#[from] ReadError),
+}
+
+impl WriteError {
+    /// The same, of a write that is stored already: where its answer can't be read, nobody may be told that it isn't.
+    pub(super) fn of_stored(self) -> Self {
+        match self {
+            Self::Read(error) => AppendError::OutcomeUnknown(error.to_string()).into(),
+            other => other,
+        }
+    }
 }
 
 impl From<Refused> for WriteError {
@@ -363,12 +373,12 @@ impl Broker {
             .clone()
             .ok_or_else(|| ReadError::Corrupt("an answer without an entry".into()))?;
         let json = match done.offset {
-            Some(offset) => self.entry_at(topic, &id, offset).await?,
-            None => read::entry_answer(&self.stored_entry(topic, &id).await?)?.json_with_text(),
+            Some(offset) => self.entry_at(topic, &id, offset).await,
+            None => self.entry_as_it_stands(topic, &id).await,
         };
         Ok(Published {
+            json: json.map_err(WriteError::of_stored)?,
             id,
-            json,
             position: done.offset.map(|offset| appended.epoch.at(offset)),
             replayed: true,
         })

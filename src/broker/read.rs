@@ -269,6 +269,15 @@ impl Broker {
         Ok(stored.epoch)
     }
 
+    /// JSON of the entry, or its tombstone, whatever has become of it.
+    pub(super) async fn entry_as_it_stands(
+        self: &Arc<Self>,
+        topic: &TopicName,
+        id: &EntryId,
+    ) -> Result<String, WriteError> {
+        Ok(entry_answer(&self.stored_entry(topic, id).await?)?.json_with_text())
+    }
+
     /// JSON of the entry as the change at `offset` left it; of its tombstone where it was retracted since.
     pub(super) async fn entry_at(
         self: &Arc<Self>,
@@ -285,7 +294,7 @@ impl Broker {
                 };
                 Ok(entry.json_with_text())
             }
-            Err(_) => Ok(entry_answer(&self.stored_entry(topic, id).await?)?.json_with_text()),
+            Err(_) => self.entry_as_it_stands(topic, id).await,
         }
     }
 

@@ -4,9 +4,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::{Broker, Channel, Frame, Ticket};
 use crate::model::{ChangeKind, TopicName};
@@ -217,7 +218,7 @@ impl Broker {
         });
     }
 
-    pub(super) async fn run_compactions(&self) {
+    pub(super) async fn run_compactions(self: &Arc<Self>) {
         // The last run can have ended between a retraction and its compaction.
         self.compaction.notify_one();
         let mut pause = COMPACTION_PAUSE;
@@ -233,15 +234,13 @@ impl Broker {
         }
     }
 
-    async fn compact_once(&self) -> bool {
-        let store = Arc::clone(&self.store);
-        match tokio::task::spawn_blocking(move || store.compact()).await {
-            Ok(Ok(done)) => done,
-            Ok(Err(error)) => {
+    async fn compact_once(self: &Arc<Self>) -> bool {
+        match self.blocking(|store| store.compact()).await {
+            Ok(done) => done,
+            Err(error) => {
                 tracing::warn!(%error, "compaction failed: retracted bytes may still be in the data folder");
                 self.store.failed().is_some()
             }
-            Err(_) => true,
         }
     }
 }

@@ -122,7 +122,8 @@ impl Broker {
         if appended.replayed {
             self.settle_again(channel, offset).await;
         }
-        let change = self.change_at(channel.name(), offset).await?;
+        let change = self.change_at(channel.name(), offset).await;
+        let change = change.map_err(WriteError::of_stored)?;
         Ok(Retracted {
             tombstone: read::tombstone_of_change(&change)?,
             position: Some(appended.epoch.at(offset)),

@@ -180,7 +180,8 @@ impl Broker {
         let (json, created) = match &done.doc {
             Some(doc) => (doc.to_string(), false),
             None => {
-                let change = self.change_at(topic, offset).await?;
+                let change = self.change_at(topic, offset).await;
+                let change = change.map_err(WriteError::of_stored)?;
                 let update: Update<'_> = read::parse_stored(&change)?;
                 let doc: Revision = read::parse_stored(update.state.get())?;
                 // A topic that a publish made has revision 1 too, but no change that says so.

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::cut::Cut;
 use super::stall::StallGuard;
 use crate::tls::Tls;
 
@@ -29,6 +30,7 @@ pub(super) async fn shake(
     stream: TcpStream,
     tls: &Arc<Tls>,
     stall_max: Duration,
+    cut: Arc<Cut>,
 ) -> Option<TlsStream<StallGuard>> {
     let outcome = tokio::time::timeout(tls.handshake_timeout(), async {
         let mut first = [0];
@@ -37,7 +39,7 @@ pub(super) async fn shake(
             return Err(std::io::ErrorKind::InvalidData.into());
         }
         TlsAcceptor::from(tls.server_config())
-            .accept(StallGuard::new(stream, stall_max))
+            .accept(StallGuard::new(stream, stall_max, cut))
             .await
     })
     .await;

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::admission::{Admission, Place};
+use super::cut::Cut;
 use super::handshake::shake;
 use super::problem::jitter_s;
 use super::stall::StallGuard;
@@ -52,6 +53,8 @@ pub struct ListenerOptions {
 pub(super) struct Peer {
     /// Keeps the connection counted; a WebSocket takes it along.
     pub place: Arc<Place>,
+    /// Cuts it off in the middle of what was retracted.
+    pub cut: Arc<Cut>,
     /// Who is at the other end of it.
     pub address: IpAddr,
 }
@@ -140,6 +143,7 @@ impl Listener {
             };
             let peer = Peer {
                 place: Arc::new(place),
+                cut: Arc::default(),
                 address: address.ip(),
             };
             connections.spawn(serve(
@@ -179,17 +183,19 @@ async fn serve(stream: TcpStream, tls: Option<Arc<Tls>>, face: Face) {
     // Small answers go out at once; an error here only costs latency.
     let _ = stream.set_nodelay(true);
     let stall_max = face.options.stall_max;
+    let cut = Arc::clone(&face.peer.cut);
     let Some(tls) = tls else {
-        return converse(StallGuard::new(stream, stall_max), face).await;
+        return converse(StallGuard::new(stream, stall_max, cut), face).await;
     };
     // Apart from the task's own memory, which is that of its largest part: most connections are in the clear.
     Box::pin(serve_sealed(stream, tls, face)).await;
 }
 
 async fn serve_sealed(stream: TcpStream, tls: Arc<Tls>, face: Face) {
+    let cut = Arc::clone(&face.peer.cut);
     let shutdown = face.shutdown.clone();
     let shaken = tokio::select! {
-        shaken = shake(stream, &tls, face.options.stall_max) => shaken,
+        shaken = shake(stream, &tls, face.options.stall_max, cut) => shaken,
         () = shutdown.wait() => None,
     };
     if let Some(stream) = shaken {

@@ -17,7 +17,9 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::auth::{Access, topic_name};
+use super::cut::Cut;
 use super::guard::Client;
+use super::listener::Peer;
 use super::problem::Problem;
 use super::read::{Query, resume_from};
 use super::{Admitted, Http, State};
@@ -48,6 +50,7 @@ struct Reader {
     readers_told: u64,
     /// The last bytes have gone out.
     is_leaving: bool,
+    cut: Arc<Cut>,
     _counted: Presence,
     _admitted: Admitted,
 }
@@ -55,6 +58,7 @@ struct Reader {
 /// Opens the stream.
 pub(super) async fn stream(
     Extract(http): State,
+    Extension(peer): Extension<Peer>,
     client: Option<Extension<Client>>,
     Path(topic): Path<String>,
     RawQuery(query): RawQuery,
@@ -80,7 +84,8 @@ pub(super) async fn stream(
         let behind = channel.head().saturating_sub(*cursor);
         http.count_replay(client.map(|Extension(client)| client), behind, behind)?;
     }
-    let reader = Reader::new(http, channel, access, start, admitted);
+    http.streams.enter(&topic, &peer.cut);
+    let reader = Reader::new(http, channel, access, start, admitted, peer.cut);
     let mut response = Response::new(Body::from_stream(stream::unfold(
         reader,
         |mut reader| async move {
@@ -107,6 +112,7 @@ impl Reader {
         access: Access,
         start: Start,
         admitted: Admitted,
+        cut: Arc<Cut>,
     ) -> Self {
         let head = channel.watch_head();
         let now = channel.head();
@@ -133,6 +139,7 @@ impl Reader {
             is_leaving: false,
             _counted: channel.enter(),
             _admitted: admitted,
+            cut,
             first: Some(first),
             http,
             channel,
@@ -206,16 +213,29 @@ impl Reader {
     }
 
     async fn behind_cursor(&mut self) -> Result<Option<Bytes>, Problem> {
-        let frames = self
-            .http
-            .broker
-            .next(
-                &self.channel,
-                self.cursor,
-                CHUNK_CHANGES_MAX,
-                CHUNK_BYTES_MAX,
-            )
-            .await?;
+        let frames = loop {
+            let redactions = self.channel.redactions();
+            let frames = self
+                .http
+                .broker
+                .next(
+                    &self.channel,
+                    self.cursor,
+                    CHUNK_CHANGES_MAX,
+                    CHUNK_BYTES_MAX,
+                )
+                .await?;
+            if frames.is_empty() {
+                return Ok(None);
+            }
+            // Noted only now: what was written before may have been flushed while this waited for the store. A redaction
+            // that came in between has not seen the note, so they are taken anew.
+            let before = self.cut.takes(redactions);
+            if self.channel.redactions() == redactions {
+                break frames;
+            }
+            self.cut.put_back(before);
+        };
         let Some(last) = frames.last() else {
             return Ok(None);
         };

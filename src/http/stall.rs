@@ -5,6 +5,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,20 +13,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
+use super::cut::Cut;
+
 /// A socket with a bound on how long a write may wait.
 #[derive(Debug)]
 pub(super) struct StallGuard {
     stream: TcpStream,
     stall_max: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
+    cut: Arc<Cut>,
 }
 
 impl StallGuard {
-    pub(super) fn new(stream: TcpStream, stall_max: Duration) -> Self {
+    pub(super) fn new(stream: TcpStream, stall_max: Duration, cut: Arc<Cut>) -> Self {
         Self {
             stream,
             stall_max,
             waiting: None,
+            cut,
         }
     }
 
@@ -70,7 +75,12 @@ impl AsyncWrite for StallGuard {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let this = &mut *self;
+        let waker = cx.waker().clone();
+        let write = || Pin::new(&mut this.stream).poll_write(cx, buf);
+        let Some(outcome) = this.cut.write(&waker, write) else {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        };
         self.watch(cx, outcome)
     }
 
@@ -79,7 +89,12 @@ impl AsyncWrite for StallGuard {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let this = &mut *self;
+        let waker = cx.waker().clone();
+        let write = || Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        let Some(outcome) = this.cut.write(&waker, write) else {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        };
         self.watch(cx, outcome)
     }
 
@@ -88,6 +103,8 @@ impl AsyncWrite for StallGuard {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Whoever flushes has nothing left above.
+        self.cut.all_sent();
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -109,7 +126,7 @@ mod tests {
         let (peer, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
         let _peer = peer.expect("connects");
         let (stream, _) = accepted.expect("accepts");
-        let mut stream = StallGuard::new(stream, Duration::from_millis(50));
+        let mut stream = StallGuard::new(stream, Duration::from_millis(50), Arc::default());
         let ended = stream.write_all(&vec![0; 64 << 20]).await;
         assert_eq!(
             ended.expect_err("nobody reads").kind(),

@@ -1,8 +1,9 @@
 //! The contract of the store, executable: everything in memory, nothing survives the process.
 //!
-//! For tests and simulations, and the reference that the embedded store is compared with. One thread takes appends from
-//! a bounded queue, one at a time, and feeds what it kept; reads look under the same lock. It has no medium, so it
-//! never fails, needs no compaction and can't be backed up.
+//! For tests and simulations, and the reference that the embedded store is compared with. [`Ledger`] is the state and
+//! its rules, as a plain value. [`MemoryStore`] makes a store of it: one thread takes appends from a bounded queue, one
+//! at a time, and feeds what it kept; reads look under the same lock. It has no medium, so it never fails, needs no
+//! compaction and can't be backed up.
 
 mod draft;
 mod log;
@@ -26,22 +27,23 @@ use super::{
 use crate::clock::Clock;
 use crate::model::{EntryId, Offset, TopicName};
 
+/// What a store keeps, with the rules of the contract, as a plain value: no queue, no thread, no feed.
+#[derive(Default)]
+pub struct Ledger {
+    topics: BTreeMap<TopicName, TopicLog>,
+    /// How many entries were ever held: their order where they are released at the same moment.
+    held_count: u64,
+}
+
 /// A store that forgets everything when it is dropped.
 pub struct MemoryStore {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<Ledger>>,
     queue: mpsc::Sender<Queued>,
     queue_max: usize,
     feed: Mutex<Option<mpsc::Receiver<Vec<Committed>>>>,
 }
 
 type Queued = (Append, oneshot::Sender<Result<Appended, AppendError>>);
-
-#[derive(Default)]
-struct State {
-    topics: BTreeMap<TopicName, TopicLog>,
-    /// How many entries were ever held: their order where they are released at the same moment.
-    held_count: u64,
-}
 
 impl MemoryStore {
     /// An empty store. Its bounds are at least 1 each.
@@ -52,7 +54,7 @@ impl MemoryStore {
         let queue_max = options.queue_max.max(1);
         let (queue, waiting) = mpsc::channel(queue_max);
         let (feed_sender, feed) = mpsc::channel(options.feed_batches_max.max(1));
-        let state = Arc::<Mutex<State>>::default();
+        let state = Arc::<Mutex<Ledger>>::default();
         let writer = Writer {
             state: Arc::clone(&state),
             topics_max: options.topics_max,
@@ -67,10 +69,6 @@ impl MemoryStore {
             queue_max,
             feed: Mutex::new(Some(feed)),
         })
-    }
-
-    fn look<T>(&self, topic: &TopicName, read: impl FnOnce(&TopicLog) -> T) -> Option<T> {
-        lock(&self.state).topics.get(topic).map(read)
     }
 }
 
@@ -94,13 +92,11 @@ impl Store for MemoryStore {
         after: Offset,
         limit: ReadLimit,
     ) -> Result<Vec<StoredChange>, ReadError> {
-        Ok(self
-            .look(topic, |log| log.read(after, limit))
-            .unwrap_or_default())
+        Ok(lock(&self.state).read(topic, after, limit))
     }
 
     fn topic(&self, topic: &TopicName) -> Result<Option<StoredTopic>, ReadError> {
-        Ok(self.look(topic, |log| log.topic.clone()))
+        Ok(lock(&self.state).topic(topic))
     }
 
     fn topics(
@@ -108,30 +104,11 @@ impl Store for MemoryStore {
         after: Option<&TopicName>,
         limit: usize,
     ) -> Result<Vec<StoredTopic>, ReadError> {
-        let behind = after.map_or(Bound::Unbounded, Bound::Excluded);
-        Ok(lock(&self.state)
-            .topics
-            .range::<TopicName, _>((behind, Bound::Unbounded))
-            .take(limit)
-            .map(|(_, log)| log.topic.clone())
-            .collect())
+        Ok(lock(&self.state).topics(after, limit))
     }
 
     fn newest_topics(&self, limit: usize) -> Result<Vec<StoredTopic>, ReadError> {
-        let state = lock(&self.state);
-        let mut changed: Vec<_> = state
-            .topics
-            .values()
-            .filter(|log| !log.topic.private)
-            .filter_map(|log| log.changed_at().map(|at| (Reverse(at), &log.topic)))
-            .collect();
-        // Stable: those of the same moment stay in the order of their names.
-        changed.sort_by_key(|(at, _)| *at);
-        changed.truncate(limit);
-        Ok(changed
-            .into_iter()
-            .map(|(_, topic)| topic.clone())
-            .collect())
+        Ok(lock(&self.state).newest_topics(limit))
     }
 
     fn newest_named(
@@ -139,18 +116,11 @@ impl Store for MemoryStore {
         keep: &KeepName<'_>,
         limit: usize,
     ) -> Result<Vec<StoredTopic>, ReadError> {
-        let state = lock(&self.state);
-        let kept = state.topics.iter().filter(|(name, _)| keep(name));
-        let mut named: Vec<_> = kept
-            .map(|(_, log)| (Reverse(log.changed_at()), &log.topic))
-            .collect();
-        named.sort_by_key(|(at, _)| *at);
-        named.truncate(limit);
-        Ok(named.into_iter().map(|(_, topic)| topic.clone()).collect())
+        Ok(lock(&self.state).newest_named(keep, limit))
     }
 
     fn entry(&self, topic: &TopicName, id: &EntryId) -> Result<Option<StoredEntry>, ReadError> {
-        Ok(self.look(topic, |log| log.entry(id)).flatten())
+        Ok(lock(&self.state).entry(topic, id))
     }
 
     fn entries(
@@ -158,7 +128,7 @@ impl Store for MemoryStore {
         topic: &TopicName,
         query: &EntryQuery,
     ) -> Result<Option<EntryPage>, ReadError> {
-        Ok(self.look(topic, |log| log.entries(query)))
+        Ok(lock(&self.state).entries(topic, query))
     }
 
     fn numbered(
@@ -167,28 +137,19 @@ impl Store for MemoryStore {
         around: Option<&EntryId>,
         pick: &PickNumbers<'_>,
     ) -> Result<Option<NumberedPage>, ReadError> {
-        Ok(self.look(topic, |log| log.numbered(around, pick)))
+        Ok(lock(&self.state).numbered(topic, around, pick))
     }
 
     fn held(&self, topic: Option<&TopicName>, limit: usize) -> Result<Vec<HeldEntry>, ReadError> {
-        let state = lock(&self.state);
-        let mut held: Vec<_> = state
-            .topics
-            .values()
-            .filter(|log| topic.is_none_or(|topic| *topic == log.topic.name))
-            .flat_map(TopicLog::held)
-            .collect();
-        held.sort_by_key(|(number, entry)| (entry.released_at, *number));
-        held.truncate(limit);
-        Ok(held.into_iter().map(|(_, entry)| entry).collect())
+        Ok(lock(&self.state).held(topic, limit))
     }
 
     fn remembered(&self, topic: &TopicName, key: &str) -> Result<Option<Remembered>, ReadError> {
-        Ok(self.look(topic, |log| log.remembered(key)).flatten())
+        Ok(lock(&self.state).remembered(topic, key))
     }
 
     fn audit(&self, topic: &TopicName, limit: usize) -> Result<Vec<AuditRecord>, ReadError> {
-        Ok(self.look(topic, |log| log.audit(limit)).unwrap_or_default())
+        Ok(lock(&self.state).audit(topic, limit))
     }
 
     fn take_feed(&self) -> Option<mpsc::Receiver<Vec<Committed>>> {
@@ -210,7 +171,7 @@ impl Store for MemoryStore {
 
 /// The one that changes the state.
 struct Writer {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<Ledger>>,
     topics_max: usize,
     clock: Arc<dyn Clock>,
     feed: mpsc::Sender<Vec<Committed>>,
@@ -236,9 +197,106 @@ impl Writer {
     }
 }
 
-impl State {
-    /// Does one append, whole or not at all.
-    fn apply(
+/// The reads answer as the methods of [`Store`] of the same name.
+impl Ledger {
+    /// The changes behind `after`.
+    pub fn read(&self, topic: &TopicName, after: Offset, limit: ReadLimit) -> Vec<StoredChange> {
+        let log = self.topics.get(topic);
+        log.map(|log| log.read(after, limit)).unwrap_or_default()
+    }
+
+    /// The topic with its head.
+    pub fn topic(&self, topic: &TopicName) -> Option<StoredTopic> {
+        self.topics.get(topic).map(|log| log.topic.clone())
+    }
+
+    /// Topics in the order of their names.
+    pub fn topics(&self, after: Option<&TopicName>, limit: usize) -> Vec<StoredTopic> {
+        let behind = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.topics
+            .range::<TopicName, _>((behind, Bound::Unbounded))
+            .take(limit)
+            .map(|(_, log)| log.topic.clone())
+            .collect()
+    }
+
+    /// Public topics that have a change.
+    pub fn newest_topics(&self, limit: usize) -> Vec<StoredTopic> {
+        let mut changed: Vec<_> = self
+            .topics
+            .values()
+            .filter(|log| !log.topic.private)
+            .filter_map(|log| log.changed_at().map(|at| (Reverse(at), &log.topic)))
+            .collect();
+        // Stable: those of the same moment stay in the order of their names.
+        changed.sort_by_key(|(at, _)| *at);
+        changed.truncate(limit);
+        let topics = changed.into_iter().map(|(_, topic)| topic.clone());
+        topics.collect()
+    }
+
+    /// Topics whose name is kept.
+    pub fn newest_named(&self, keep: &KeepName<'_>, limit: usize) -> Vec<StoredTopic> {
+        let kept = self.topics.iter().filter(|(name, _)| keep(name));
+        let mut named: Vec<_> = kept
+            .map(|(_, log)| (Reverse(log.changed_at()), &log.topic))
+            .collect();
+        named.sort_by_key(|(at, _)| *at);
+        named.truncate(limit);
+        named.into_iter().map(|(_, topic)| topic.clone()).collect()
+    }
+
+    /// One entry.
+    pub fn entry(&self, topic: &TopicName, id: &EntryId) -> Option<StoredEntry> {
+        self.topics.get(topic)?.entry(id)
+    }
+
+    /// A snapshot page.
+    pub fn entries(&self, topic: &TopicName, query: &EntryQuery) -> Option<EntryPage> {
+        self.topics.get(topic).map(|log| log.entries(query))
+    }
+
+    /// Entries by their numbers.
+    pub fn numbered(
+        &self,
+        topic: &TopicName,
+        around: Option<&EntryId>,
+        pick: &PickNumbers<'_>,
+    ) -> Option<NumberedPage> {
+        let log = self.topics.get(topic);
+        log.map(|log| log.numbered(around, pick))
+    }
+
+    /// The held entries.
+    pub fn held(&self, topic: Option<&TopicName>, limit: usize) -> Vec<HeldEntry> {
+        let mut held: Vec<_> = self
+            .topics
+            .values()
+            .filter(|log| topic.is_none_or(|topic| *topic == log.topic.name))
+            .flat_map(TopicLog::held)
+            .collect();
+        held.sort_by_key(|(number, entry)| (entry.released_at, *number));
+        held.truncate(limit);
+        held.into_iter().map(|(_, entry)| entry).collect()
+    }
+
+    /// What an idempotency key was answered with.
+    pub fn remembered(&self, topic: &TopicName, key: &str) -> Option<Remembered> {
+        self.topics.get(topic)?.remembered(key)
+    }
+
+    /// The audit trail.
+    pub fn audit(&self, topic: &TopicName, limit: usize) -> Vec<AuditRecord> {
+        let log = self.topics.get(topic);
+        log.map(|log| log.audit(limit)).unwrap_or_default()
+    }
+
+    /// Does one append at `now`, whole or not at all: its answer, and what the feed has to say of it. The same appends
+    /// at the same times make the same ledger.
+    ///
+    /// # Errors
+    /// [`Refused`], with nothing changed.
+    pub fn apply(
         &mut self,
         append: Append,
         now: Timestamp,

@@ -11,6 +11,7 @@ mod reading;
 mod reads;
 mod rows;
 mod schema;
+mod seal;
 mod steps;
 mod sweep;
 #[cfg(test)]
@@ -67,6 +68,7 @@ impl SqliteStore {
     ) -> Result<Arc<Self>, OpenError> {
         let lock = schema::lock_folder(folder)?;
         let path = folder.join(DATABASE_FILE);
+        seal::take_off(folder, &path)?;
         let connection = schema::open_writer(&path)?;
         if projection::is_projection(&connection)? {
             return Err(OpenError::IsProjection(folder.display().to_string()));
@@ -99,8 +101,17 @@ impl SqliteStore {
         // A feed that nobody took must not hold up the writer's last groups.
         drop(lock(&self.feed).take());
         if let Some(thread) = lock(&self.writer).take() {
-            // A writer that panicked has nothing left to finish.
-            let _ = thread.join();
+            // A writer that panicked has nothing left to finish, and what it leaves is not sealed.
+            if thread.join().is_ok() && self.failed.get().is_none() {
+                self.seal();
+            }
+        }
+    }
+
+    /// So that the next start can tell whether the database is still what it is now.
+    fn seal(&self) {
+        if let Err(error) = seal::put(&self.folder, &self.folder.join(DATABASE_FILE)) {
+            tracing::warn!(%error, "the database is not sealed: the next start can't tell whether it was altered");
         }
     }
 

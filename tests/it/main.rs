@@ -2,6 +2,7 @@
 
 mod access;
 mod caching;
+mod canaries;
 mod cluster;
 mod corpus;
 mod crash;

@@ -131,6 +131,41 @@ async fn a_reader_in_the_middle_gets_no_retracted_body_after_the_acknowledgement
     assert_eq!(sse.change().await.data, first[2]);
 }
 
+/// How often the canary stands in an entry that is larger than what the kernel keeps for a reader that takes nothing.
+const MANY: usize = 9_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_being_sent_a_retracted_body_is_cut_off() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = Server::start().await;
+    let long = format!("{CANARY}&&&&&&&&&&").repeat(MANY);
+    server
+        .publish_entry("t", json!({"id": "e", "body": {"text": long}}))
+        .await;
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket
+        .set_recv_buffer_size(32 << 10)
+        .expect("a small buffer");
+    let address = server.address().parse().expect("an address");
+    let mut stream = socket.connect(address).await.expect("connects");
+    let request = b"GET /v1/topics/t/stream?after=start HTTP/1.1\r\nHost: t\r\n\r\n";
+    stream.write_all(request).await.expect("is sent");
+    let mut got = Vec::new();
+    while !String::from_utf8_lossy(&got).contains(CANARY) {
+        let count = stream.read_buf(&mut got).await.expect("is read");
+        assert!(count > 0, "the stream goes on");
+    }
+    retract(&server, "e").await;
+    // What the kernel had of it still comes, and then nothing any more.
+    let rest = stream.read_to_end(&mut got);
+    // Whether the end is a reset is the kernel's choice.
+    let _ = tokio::time::timeout(crate::support::PATIENCE, rest)
+        .await
+        .expect("the connection ends");
+    let came = String::from_utf8_lossy(&got).matches(CANARY).count();
+    assert!(came < MANY, "{came} of {MANY}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_were_kept_are_void_after_a_retraction() {
     let (server, _) = with_a_wrong_entry().await;

@@ -288,3 +288,42 @@ async fn a_sound_server_of_the_tests_own_passes() {
     assert_eq!((code, &report["passed"]), (Some(0), &Value::Bool(true)));
     assert_eq!(figure(&report, "deliveries"), 30);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_broker_and_all_its_readers_come_back() {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_loadtest")).with_file_name("tenbells");
+    if !program.exists() {
+        eprintln!(
+            "skipped: there is no {}: build the workspace",
+            program.display()
+        );
+        return;
+    }
+    // The command has a broker of its own; this one is for what each command is told.
+    let broker = Broker::start().await;
+    let program = program.display().to_string();
+    for (port, window) in [("17830", "0"), ("17840", "1")] {
+        let crash = [
+            "crash",
+            "--server-bin",
+            &program,
+            "--port",
+            port,
+            "--window",
+            window,
+            "--readers",
+            "30",
+            "--before",
+            "5",
+            "--rate",
+            "20",
+            "--seconds",
+            "1",
+        ];
+        let report = passed(&broker, &crash, &[]).await;
+        assert_eq!(figure(&report, "deliveries"), 600, "{window}");
+        assert!(report["figures"]["all_at_head_s"].is_number());
+        assert!(report["figures"]["peak_mib"].is_number());
+    }
+    broker.stop().await;
+}

@@ -61,6 +61,8 @@ pub(super) struct Topic<'a> {
 /// What is known of an entry.
 #[derive(Default)]
 pub(super) struct Entry {
+    /// Whether it came under an embargo: what readers get first is then its last revision under it.
+    pub(super) held: bool,
     /// Nobody may see it before then.
     pub(super) hidden_until: Option<u64>,
     /// When somebody first tried to take it back.
@@ -91,7 +93,10 @@ impl<'a> Case<'a> {
             .or_default();
         match write.act {
             Act::Publish if again => {}
-            Act::Publish => entry.hidden_until = write.hidden_until,
+            Act::Publish => {
+                entry.hidden_until = write.hidden_until;
+                entry.held = write.hidden_until.is_some();
+            }
             // The moment may move, or the embargo end with it: the earlier of the two is what can be asked for.
             Act::Revise => {
                 let was = entry.hidden_until;
@@ -126,6 +131,10 @@ impl<'a> Case<'a> {
         };
         value.acked_at = value.acked_at.or(Some(now));
         let Some(place) = place else {
+            if write.act == Act::Publish && write.hidden_until.is_none() {
+                let what = format!("{} was acknowledged, and has no position", write.value);
+                self.broken(Rule::R1, &write.topic, None, None, what);
+            }
             return;
         };
         let earlier = value.acked;
@@ -223,13 +232,21 @@ impl<'a> Case<'a> {
         let Some(act) = read.kind.act() else {
             return self.redaction(read);
         };
+        let entry = (read.topic.as_str(), read.entry.as_str());
+        let held = self
+            .writes
+            .entries
+            .get(&entry)
+            .is_some_and(|entry| entry.held);
+        let may_be =
+            |made: Act| made == act || (held && act == Act::Publish && made == Act::Revise);
         let from_nowhere = match self.writes.values.get(read.value.as_str()) {
             None => Some(format!("{:?} was never tried", read.value)),
             Some(value) if value.first.topic != read.topic => Some(format!(
                 "{} was written to topic {}",
                 read.value, value.first.topic
             )),
-            Some(value) if value.first.act != act || value.first.entry != read.entry => {
+            Some(value) if !may_be(value.first.act) || value.first.entry != read.entry => {
                 Some(format!(
                     "{} was a {:?} of entry {:?}, not a {:?} of {:?}",
                     read.value, value.first.act, value.first.entry, act, read.entry

@@ -73,6 +73,19 @@ pub(super) fn lost_at_the_head(events: &mut Events, random: &mut Rng) -> Option<
     Some(())
 }
 
+pub(super) fn no_position(events: &mut Events, random: &mut Rng) -> Option<()> {
+    let published = acked(events)
+        .into_iter()
+        .filter(|(_, write, _)| write.act == Act::Publish)
+        .map(|(index, ..)| index);
+    let index = random.choice(published.collect::<Vec<_>>())?;
+    let What::Ack { place, .. } = &mut events[index].what else {
+        return None;
+    };
+    *place = None;
+    Some(())
+}
+
 pub(super) fn missing_in_a_snapshot(events: &mut Events, random: &mut Rng) -> Option<()> {
     let acked = acked(events);
     let has_acked = |topic: &str, at: &Place, shown: &Shown| {

@@ -2,3 +2,5 @@
 
 mod check;
 mod cluster;
+mod faults;
+mod simulate;

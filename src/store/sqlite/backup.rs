@@ -12,7 +12,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::schema::OpenError;
-use super::{DATABASE_FILE, reads, rows, schema};
+use super::{DATABASE_FILE, reads, rows, schema, seal};
 use crate::model::Epoch;
 use crate::store::{ReadError, ReadLimit};
 
@@ -134,6 +134,7 @@ pub fn restore_folder(backup: &Path, folder: &Path) -> Result<(), BackupError> {
             .and_then(|()| keep(partial, &keys))
             .map_err(|error| BackupError::File(keys.clone(), error))?;
     }
+    seal::forget(folder).map_err(|error| BackupError::File(folder.to_owned(), error))?;
     // The log comes last: a folder without it is one that can be restored to again, once the keys are out of the way.
     keep(partial, &database).map_err(|error| {
         // What stays is named by the next attempt.

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 /// The schema that this program writes.
@@ -109,6 +110,16 @@ pub enum OpenError {
     /// The file is another program's.
     #[error("{0} is not a Tenbells database")]
     Foreign(String),
+    /// It is not what it was when the last process stopped.
+    #[error(
+        "{database} is not what it was when tenbells stopped: the disk has altered it, or another program has written to it. Restore a backup; or, to serve it as it is, remove {seal}"
+    )]
+    Altered {
+        /// The database.
+        database: String,
+        /// Its seal.
+        seal: String,
+    },
     /// It follows a shared log, so nothing may be written to it but what stands there.
     #[error(
         "the data folder {0} follows a shared log: serve it with --engine nats, or make it a single node's by `tenbells migrate to-single`"
@@ -172,6 +183,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     make_file(path).map_err(OpenError::Folder)?;
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    leave_log(&connection, Leave::AsItIs)?;
     check(&connection, path)?;
     if connection.is_readonly(MAIN_DB)? {
         let message = format!("{} can't be written", path.display());
@@ -191,7 +203,33 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "cache_size", -65_536)?;
     connection.set_prepared_statement_cache_capacity(64);
     migrate(&mut connection, path)?;
+    fold_in_old_log(&connection)?;
+    leave_log(&connection, Leave::FoldedIn)?;
     Ok(connection)
+}
+
+/// What becomes of the write-ahead log when the last connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leave {
+    /// SQLite folds it in, which syncs.
+    FoldedIn,
+    /// Nothing: after a sync that failed, nothing may be synced again.
+    AsItIs,
+}
+
+pub(super) fn leave_log(connection: &Connection, leave: Leave) -> rusqlite::Result<()> {
+    let as_it_is = leave == Leave::AsItIs;
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, as_it_is)
+        .map(drop)
+}
+
+/// Brings what the last process left in the write-ahead log onto the medium before anybody is served.
+///
+/// A commit that was written, but not synced when its process was killed, is found here and would be given to readers.
+/// A loss of power could still undo it, and its offsets would then come to name other changes.
+fn fold_in_old_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
 /// Opens the database for reading.
@@ -199,6 +237,7 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    leave_log(&connection, Leave::AsItIs)?;
     connection.pragma_update(None, "query_only", "ON")?;
     connection.pragma_update(None, "cache_size", -8_192)?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -290,6 +329,28 @@ mod tests {
         writer
             .execute_batch("INSERT INTO unswept (id) VALUES (1)")
             .expect("written");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_in_its_log_is_synced_before_anybody_is_served() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("x.db");
+        let left = folder.path().join("left");
+        std::fs::create_dir(&left).expect("a folder");
+        let writer = open_writer(&path).expect("first open");
+        write_something(&writer);
+        // As a process that is killed leaves it: the log beside the database, not folded in.
+        for name in ["x.db", "x.db-wal"] {
+            std::fs::copy(folder.path().join(name), left.join(name)).expect("copied");
+        }
+        let log = left.join("x.db-wal");
+        assert!(std::fs::metadata(&log).expect("the log").len() > 0);
+        let again = open_writer(&left.join("x.db")).expect("second open");
+        assert_eq!(std::fs::metadata(&log).expect("the log").len(), 0);
+        let rows: i64 = again
+            .query_row("SELECT count(*) FROM unswept", [], |row| row.get(0))
+            .expect("counted");
+        assert_eq!(rows, 1, "what was in the log is in the database");
     }
 
     #[test]

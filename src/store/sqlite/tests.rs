@@ -134,6 +134,7 @@ fn a_full_numbering_is_refused_and_nothing_is_stored() {
         .execute("UPDATE topic SET head = ?1", [sql(OFFSET_MAX - 1)])
         .expect("moved");
     drop(database);
+    std::fs::remove_file(folder.path().join("tenbells.seal")).expect("served as it is");
 
     let it = open(folder.path());
     let last = store(&it, "t", vec![publish("b", "x")]).expect("the last one");
@@ -333,4 +334,35 @@ fn a_folder_in_use_is_refused() {
         Arc::new(SystemClock),
     );
     assert!(matches!(second.err(), Some(OpenError::InUse(_))));
+}
+
+#[test]
+fn a_database_that_was_altered_while_nobody_had_it_is_refused() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join(DATABASE_FILE);
+    let first = open(folder.path());
+    store(&first, "t", vec![publish("e", "words")]).expect("stored");
+    first.close();
+    drop(first);
+    let whole = std::fs::read(&path).expect("the database");
+    let mut altered = whole.clone();
+    let last = altered.len() - 1;
+    altered[last] ^= 1;
+    for (what, bytes) in [("flipped", &altered[..]), ("cut", &whole[..last])] {
+        std::fs::write(&path, bytes).expect("written");
+        let refused = SqliteStore::open(
+            folder.path(),
+            StoreOptions::default(),
+            Arc::new(SystemClock),
+        );
+        let error = refused.err().expect("refused");
+        assert!(
+            matches!(error, OpenError::Altered { .. }),
+            "{what}: {error}"
+        );
+        assert!(error.to_string().contains("tenbells.seal"), "{error}");
+        assert_eq!(std::fs::read(&path).expect("read"), bytes, "left as it was");
+    }
+    std::fs::write(&path, &whole).expect("written");
+    drop(open(folder.path()));
 }

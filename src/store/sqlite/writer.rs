@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::reads::read_error;
 use super::rows::TopicRow;
+use super::schema::{Leave, leave_log};
 use super::steps::{Group, StepError};
 use super::sweep;
 use crate::clock::Clock;
@@ -179,6 +180,9 @@ impl Writer {
     fn fail(&self, cause: &rusqlite::Error) -> Refused {
         let reason = cause.to_string();
         tracing::error!(%reason, "the store has failed and takes no more appends");
+        if let Err(error) = leave_log(&self.connection, Leave::AsItIs) {
+            tracing::error!(%error, "closing the database may sync it once more");
+        }
         // The first reason is the one to tell.
         let _ = self.failed.set(reason.clone());
         Refused::Failed(reason)

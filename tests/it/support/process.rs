@@ -85,6 +85,11 @@ impl Process {
         assert!(sent.expect("kill runs").success());
     }
 
+    /// What it has logged so far.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap_or_default()
+    }
+
     /// Where publishers and readers connect.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -2,7 +2,7 @@
  * Links to an entry: those that are on the page are jumped to, with the permalink in the address bar; the others are left to
  * the browser. An address that names an entry which isn't here is sent to the page that has it.
  */
-import { goTo } from './scroll.js';
+import { arriveAt, goTo } from './scroll.js';
 
 export class Jumps {
   constructor(
@@ -31,17 +31,22 @@ export class Jumps {
     const [, id] = /^#e-(.+)$/.exec(decodeURIComponent(location.hash)) ?? [];
     if (!id) return;
     if (!this.find(id)) await this.flush();
-    if (this.find(id)) return this.#show(id, false);
+    if (this.find(id)) return arriveAt(this.#mark(id));
     const asked = new URLSearchParams(location.search).get('entry');
     // Asked for by the server's own address and not there: it will not be there the next time.
     if (asked !== id) location.replace(`/t/${this.root.getAttribute('topic')}?entry=${encodeURIComponent(id)}#e-${encodeURIComponent(id)}`);
   }
 
-  #show(id: string, isFocused = true): void {
+  #show(id: string): void {
+    const article = this.#mark(id);
+    article.focus({ preventScroll: true });
+    goTo(article);
+  }
+
+  #mark(id: string): HTMLElement {
     const article = this.find(id)!;
     for (const other of this.root.querySelectorAll<HTMLElement>('[data-is-target]')) delete other.dataset['isTarget'];
     article.dataset['isTarget'] = '';
-    if (isFocused) article.focus({ preventScroll: true });
-    goTo(article);
+    return article;
   }
 }

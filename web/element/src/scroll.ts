@@ -33,4 +33,17 @@ export function goTo(node: Element): void {
   node.scrollIntoView({ behavior: calm.matches ? 'instant' : 'smooth', block: 'start' });
 }
 
+/**
+ * Brings an element to the top of the window where the page begins with it: at once, and again once the entries around it
+ * have their real heights instead of estimated ones.
+ */
+export function arriveAt(node: Element): void {
+  const go = (): void => node.scrollIntoView({ behavior: 'instant', block: 'start' });
+  go();
+  requestAnimationFrame(() => {
+    go();
+    requestAnimationFrame(go);
+  });
+}
+
 export const isCalm = (): boolean => calm.matches;

@@ -1,0 +1,155 @@
+//! What is under way to the reader of an event stream, and cutting it off when that was retracted.
+//!
+//! hyper keeps what a socket does not take. After a retraction is acknowledged none of it may go out, and it can't be
+//! called back, so the connection ends; its reader resumes and gets the redaction. The shards do the same for
+//! WebSockets. A [`Cut`] is shared by the stream, which notes what it takes, and the socket, which asks before each
+//! write.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
+
+use crate::broker::{Channel, Outlet, Ticket};
+use crate::model::TopicName;
+
+/// One connection.
+#[derive(Debug, Default)]
+pub(super) struct Cut(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// The count of redactions at which the oldest of what is not sent yet was taken; none where all is sent.
+    unsent: Option<u64>,
+    is_cut: bool,
+    waiting: Option<Waker>,
+}
+
+/// The event streams of all topics, as an outlet: they are woken by a watch, and told here of retractions alone.
+#[derive(Debug, Default)]
+pub struct Streams(Mutex<HashMap<TopicName, Vec<Weak<Cut>>>>);
+
+impl Cut {
+    /// Changes were taken, at this count of redactions. Gives what to [`Cut::put_back`] where they are not used.
+    pub(super) fn takes(&self, redactions: u64) -> Option<u64> {
+        let mut state = self.lock();
+        let before = state.unsent;
+        state.unsent = Some(before.map_or(redactions, |before| before.min(redactions)));
+        before
+    }
+
+    /// They are not used after all.
+    pub(super) fn put_back(&self, before: Option<u64>) {
+        self.lock().unsent = before;
+    }
+
+    /// The socket has taken all.
+    pub(super) fn all_sent(&self) {
+        self.lock().unsent = None;
+    }
+
+    /// Writes, unless the connection is cut off. Nobody can cut it off during the write.
+    pub(super) fn write<T>(&self, waker: &Waker, write: impl FnOnce() -> T) -> Option<T> {
+        let mut state = self.lock();
+        if state.is_cut {
+            return None;
+        }
+        if state.unsent.is_some() && !state.wakes(waker) {
+            state.waiting = Some(waker.clone());
+        }
+        Some(write())
+    }
+
+    /// Cuts it off, if anything is under way that was taken before this count of redactions.
+    fn redacted(&self, redactions: u64) {
+        let mut state = self.lock();
+        if state.unsent.is_some_and(|taken| taken < redactions) {
+            state.is_cut = true;
+            if let Some(waiting) = state.waiting.take() {
+                waiting.wake();
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each of its values is replaced whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn wakes(&self, waker: &Waker) -> bool {
+        let waiting = self.waiting.as_ref();
+        waiting.is_some_and(|waiting| waiting.will_wake(waker))
+    }
+}
+
+impl Streams {
+    /// A stream of this topic is on this connection, for as long as that lives.
+    pub(super) fn enter(&self, topic: &TopicName, cut: &Arc<Cut>) {
+        let mut streams = self.lock();
+        let of_topic = streams.entry(topic.clone()).or_default();
+        // Those that are gone go when there is no room, so that this costs a stream little.
+        if of_topic.len() == of_topic.capacity() {
+            of_topic.retain(|known| known.strong_count() > 0);
+        }
+        of_topic.push(Arc::downgrade(cut));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<TopicName, Vec<Weak<Cut>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outlet for Streams {
+    fn advanced(&self, _channel: &Arc<Channel>) {}
+
+    fn redacted(&self, channel: &Arc<Channel>, ticket: Ticket) {
+        let redactions = channel.redactions();
+        let mut streams = self.lock();
+        if let Some(of_topic) = streams.get_mut(channel.name()) {
+            of_topic.retain(|known| {
+                let cut = known.upgrade();
+                cut.inspect(|cut| cut.redacted(redactions)).is_some()
+            });
+            if of_topic.is_empty() {
+                streams.remove(channel.name());
+            }
+        }
+        drop(ticket);
+    }
+
+    // A stream wakes by its watch, and ends by itself.
+    fn retired(&self, _channel: &Arc<Channel>) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writes(cut: &Cut) -> bool {
+        cut.write(Waker::noop(), || ()).is_some()
+    }
+
+    #[test]
+    fn only_what_was_taken_before_a_redaction_is_cut_off() {
+        let sent = Cut::default();
+        sent.takes(0);
+        sent.all_sent();
+        sent.redacted(1);
+        assert!(writes(&sent));
+        let later = Cut::default();
+        later.takes(1);
+        later.redacted(1);
+        assert!(writes(&later));
+        let nothing = Cut::default();
+        let before = nothing.takes(0);
+        nothing.put_back(before);
+        nothing.redacted(1);
+        assert!(writes(&nothing));
+        let older = Cut::default();
+        older.takes(0);
+        older.takes(1);
+        older.redacted(1);
+        assert!(!writes(&older));
+    }
+}

@@ -1,0 +1,142 @@
+/** The page for everybody: axe, keys, small windows, large text, still pictures, paper; and the policy it is sent with. */
+import AxeBuilder from '@axe-core/playwright';
+import type { Broker } from '../support/broker.js';
+import { expect, test } from '../support/browser.js';
+import { frames, many, open } from '../support/reader.js';
+
+const WHOLE = {
+  id: 'whole',
+  headline: 'The barrier is closed',
+  body: { markdown: '## Why\n\nThe last gate went down.\n\n> Early.\n\n| gate | closed |\n|---|---|\n| 1 | 20:02 |' },
+  authors: [{ name: 'Ada Lee', url: 'https://example.org/ada' }, { name: 'Wire', type: 'organization' }],
+  sources: [{ name: 'Harbour office', role: 'official' }],
+  related_links: [{ title: 'Map', url: 'https://example.org/map' }],
+  tags: ['service'],
+  key_event: true,
+  pinned: true,
+  verification: 'unconfirmed',
+};
+
+async function fill(broker: Broker, language = 'en'): Promise<void> {
+  await broker.putTopic('harbour', { title: 'Storm night', summary: 'All calm.', key_points: ['One'], language });
+  await broker.publishAll('harbour', many(32));
+  await broker.publish('harbour', WHOLE);
+  await broker.revise('harbour', 'whole', { correction: { note: 'It was gate 4.' } });
+  await broker.retract('harbour', 'n31', 'Wrong.');
+}
+
+for (const [name, colorScheme, width, language] of [
+  ['wide', 'light', 1280, 'en'],
+  ['dark, on a phone', 'dark', 390, 'en'],
+  ['from right to left', 'light', 390, 'ar'],
+] as const) {
+  test(`axe finds nothing: ${name}`, async ({ broker, page }) => {
+    await page.setViewportSize({ width, height: 800 });
+    await page.emulateMedia({ colorScheme });
+    await fill(broker, language);
+    const faults = await open(page, broker, '/t/harbour');
+    await broker.endTopic('harbour', { topic: 'harbour', title: 'The same' });
+    await expect(page.locator('[part=notice]')).toBeVisible();
+    await frames(page);
+    const { violations } = await new AxeBuilder({ page })
+      .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
+      .analyze();
+    expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html.slice(0, 120))])).toEqual([]);
+    const dir = await page.evaluate(() => document.documentElement.dir);
+    expect(dir).toBe(language === 'ar' ? 'rtl' : 'ltr');
+    expect(faults).toEqual([]);
+  });
+}
+
+test('the feed says how many and which, and is walked by keys', async ({ broker, page }) => {
+  await broker.publishAll('harbour', many(95));
+  await open(page, broker, '/t/harbour');
+  const feed = page.getByRole('feed');
+  await expect(feed.locator('> article').first()).toHaveAttribute('aria-posinset', '1');
+  await expect(feed.locator('> article').nth(4)).toHaveAttribute('aria-posinset', '5');
+  await expect(feed.locator('> article').first()).toHaveAttribute('aria-setsize', '95');
+  await expect(page.getByRole('article', { name: 'Number 95' })).toHaveCount(1);
+  await page.locator('#e-n95').focus();
+  await page.keyboard.press('PageDown');
+  await expect(page.locator('#e-n94')).toBeFocused();
+  await page.keyboard.press('PageUp');
+  await expect(page.locator('#e-n95')).toBeFocused();
+  // Who reads by keys is not moved either.
+  await broker.publish('harbour', { id: 'new', headline: 'New' });
+  await expect(page.locator('live-blog [part=updates]')).toHaveText('1 new update');
+  await expect(page.locator('live-blog [role=status]')).toHaveText('1 new update');
+  await page.keyboard.press('Control+End');
+  await expect(page.locator('#e-n95')).not.toBeFocused();
+  await expect(page.getByRole('button', { name: 'Load older updates' })).toBeFocused();
+});
+
+test('nothing is cut off in a narrow window, at 200 %, or on paper', async ({ broker, page }) => {
+  await fill(broker);
+  for (const [width, height] of [[320, 640], [640, 360]] as const) {
+    await page.setViewportSize({ width, height });
+    await open(page, broker, '/t/harbour');
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    expect(wide, `${width} wide`).toBe(0);
+  }
+  await page.emulateMedia({ media: 'print', reducedMotion: 'reduce' });
+  await expect(page.locator('live-blog [part=bar]')).toBeHidden();
+  await expect(page.locator('#e-whole .body')).toBeVisible();
+  await broker.publish('harbour', { id: 'still', headline: 'Still' });
+  await page.emulateMedia({ media: 'screen', reducedMotion: 'reduce' });
+  await expect(page.locator('#e-still')).toHaveCSS('animation-name', 'none');
+});
+
+test('times are local, with their zone, and tell how long ago', async ({ broker, browser }) => {
+  const hours = (count: number): string => new Date(Date.now() - count * 3_600_000).toISOString();
+  await broker.putTopic('harbour', { language: 'en-GB' });
+  await broker.publish('harbour', { id: 'old', headline: 'Old', published_at: '2024-01-02T20:31:00Z' });
+  await broker.publish('harbour', { id: 'young', headline: 'Young', published_at: hours(2) });
+  const context = await browser.newContext({ timezoneId: 'Europe/Berlin' });
+  const page = await context.newPage();
+  await open(page, broker, '/t/harbour');
+  await expect(page.locator('#e-old .stamp time')).toHaveText(/2 Jan 2024.*21:31 CET/);
+  await expect(page.locator('#e-old .ago')).toHaveText('');
+  await expect(page.locator('#e-young .ago')).toHaveText(/^2 h(rs?|ours?)?\.? ago$/);
+  await context.close();
+});
+
+test('the first load is small, and the policy holds', async ({ broker, page }) => {
+  await broker.putTopic('harbour', { title: 'Storm night' });
+  let bytes = 0;
+  const asked: string[] = [];
+  const html = await fetch(`${broker.url}/t/harbour`, { headers: { 'accept-encoding': 'identity' } }).then((answer) => answer.text());
+  for (const [, path] of [['', '/t/harbour'], ...html.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)]) {
+    const { request } = await import('node:http');
+    bytes += await new Promise<number>((resolve, reject) => {
+      request(broker.url + path!.replaceAll('&#x2f;', '/'), { headers: { 'accept-encoding': 'gzip' } }, (answer) => {
+        expect(answer.headers['content-encoding']).toBe('gzip');
+        let length = 0;
+        answer.on('data', (part: Buffer) => (length += part.length));
+        answer.on('end', () => resolve(length));
+      }).on('error', reject).end();
+    });
+  }
+  page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+  await page.addInitScript(() => {
+    (globalThis as any).violations = [];
+    document.addEventListener('securitypolicyviolation', (event) => (globalThis as any).violations.push(event.violatedDirective));
+  });
+  await open(page, broker, '/t/harbour');
+  await broker.publish('harbour', { id: 'a', body: { markdown: 'Live *markup*' } });
+  await expect(page.locator('#e-a em')).toHaveText('markup');
+  console.log(`first load: ${bytes} bytes gzipped`);
+  expect(bytes).toBeLessThan(40 * 1024);
+  // What was weighed is all there is.
+  expect(asked.filter((path) => path !== '/v1/ws').sort()).toEqual(['/assets/live-blog.css', '/assets/live-blog.js', '/t/harbour']);
+  expect(await page.evaluate(() => (globalThis as any).violations)).toEqual([]);
+  // Text is no HTML but by the page's one policy.
+  const refused = await page.evaluate(() => {
+    try {
+      document.createElement('div').innerHTML = '<b>x</b>';
+      return 'taken';
+    } catch (error) {
+      return (error as Error).name;
+    }
+  });
+  expect(refused).toBe('TypeError');
+});

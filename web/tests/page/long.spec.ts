@@ -1,0 +1,87 @@
+/** A long blog, and a whole one: no jank with 5,000 entries, and pages that end equal to the snapshot after all that happens. */
+import { expect, test } from '../support/browser.js';
+import { frames, isLive, many, open, readAt, said } from '../support/reader.js';
+
+/** Above this, a task is one that a reader feels, in ms. */
+const LONG_TASK = 50;
+
+test('with 5,000 entries on the page, a new one makes no long task', async ({ broker, page }) => {
+  for (let from = 1; from <= 5000; from += 1000) await broker.publishAll('harbour', many(1000, from));
+  await open(page, broker, '/t/harbour');
+  // All of it on one page, as after a hundred and more clicks.
+  await page.evaluate(async () => {
+    const feed = document.querySelector('[data-live=feed]')!;
+    const pattern = feed.lastElementChild!;
+    const older = new DocumentFragment();
+    for (let number = 5000 - feed.childElementCount; number > 0; number--) {
+      const article = pattern.cloneNode(true) as HTMLElement;
+      article.id = `e-n${number}`;
+      Object.assign(article.dataset, { entry: `n${number}`, offset: String(number) });
+      older.append(article);
+    }
+    feed.append(older);
+    (document.querySelector('live-blog') as any).refresh();
+  });
+  await expect(page.locator('[data-live=feed] > article')).toHaveCount(5000);
+  await frames(page);
+  await page.evaluate(() => {
+    (globalThis as any).tasks = [];
+    new PerformanceObserver((list) => (globalThis as any).tasks.push(...list.getEntries().map(({ duration }) => duration))).observe({
+      type: 'longtask',
+    });
+  });
+  await readAt(page, 'n4990');
+  await page.evaluate(() => ((globalThis as any).tasks.length = 0));
+  for (let count = 1; count <= 5; count++) await broker.publish('harbour', { id: `new-${count}`, headline: `New ${count}` });
+  await expect(page.locator('live-blog [part=updates]')).toHaveText('5 new updates');
+  await frames(page);
+  const tasks: number[] = await page.evaluate(() => (globalThis as any).tasks);
+  expect(tasks.filter((duration) => duration >= LONG_TASK)).toEqual([]);
+});
+
+test('two readers through a whole blog end with the page that the server has', async ({ broker, browser }) => {
+  test.setTimeout(150_000);
+  const t = 'harbour';
+  await broker.putTopic(t, { title: 'Storm night', summary: 'It begins.' });
+  await broker.publishAll(t, many(10));
+  const contexts = [await browser.newContext(), await browser.newContext()];
+  const [one, two] = [await contexts[0]!.newPage(), await contexts[1]!.newPage()];
+  await two.clock.install();
+  const faults = [...(await open(one, broker, `/t/${t}`)), ...(await open(two, broker, `/t/${t}`))];
+  await readAt(two, 'n4');
+  await broker.publish(t, { id: 'a', headline: 'Gate 3', key_event: true });
+  await broker.revise(t, 'a', { correction: { note: 'It was gate 4.' }, pinned: true });
+  await expect(one.locator('#pin-a')).toBeVisible();
+  // The server dies between two changes, and comes back.
+  await broker.kill();
+  await expect(one.locator('live-blog [part~=connection]')).toHaveText(/^(Offline, as of|Connecting)/, { timeout: 30_000 });
+  await broker.start();
+  await broker.publish(t, { id: 'b', headline: 'After the restart' });
+  await Promise.all([isLive(one), isLive(two)]);
+  await expect(one.locator('#e-b')).toBeVisible();
+  // One goes offline and misses an entry that is retracted before it is back; the other sleeps.
+  await contexts[0]!.setOffline(true);
+  await broker.publish(t, { id: 'gone', headline: 'Wrong', body: { text: 'Wrong.' } });
+  await broker.retract(t, 'gone', 'It was wrong.');
+  await contexts[1]!.setOffline(true);
+  await broker.publishAll(t, many(14, 11));
+  await broker.publish(t, { id: 'c', headline: 'Key', key_event: true });
+  await broker.revise(t, 'n2', { headline: 'Corrected', correction: { note: 'A slip.' } });
+  await two.clock.fastForward(40_000);
+  await Promise.all(contexts.map((context) => context.setOffline(false)));
+  await Promise.all([isLive(one), isLive(two)]);
+  await expect(two.locator('live-blog [part=notice]')).toContainText(/While you were away: 1[56] updates, 1 key, 1 correction/);
+  await broker.putTopic(t, { title: 'Storm night, calm morning', summary: 'It is over.', key_points: ['One', 'Two'] });
+  await broker.endTopic(t, { topic: 'day-2', title: 'Day two' });
+  for (const page of [one, two]) {
+    await expect(page.locator('live-blog [part~=connection]')).toHaveText('Ended', { timeout: 30_000 });
+    if (await page.locator('live-blog [part=updates]').isVisible()) await page.locator('live-blog [part=updates]').click();
+    await expect(page.locator('#e-gone')).toContainText('It was wrong.');
+  }
+  const fresh = await contexts[0]!.newPage();
+  await fresh.goto(`${broker.url}/t/${t}`);
+  const expected = await said(fresh);
+  for (const page of [one, two]) await expect.poll(() => said(page), { timeout: 20_000 }).toEqual(expected);
+  expect(faults).toEqual([]);
+  await Promise.all(contexts.map((context) => context.close()));
+});

@@ -1,0 +1,98 @@
+/** What reaches an open page, and that it moves nothing that is being read. */
+import { expect, test } from '../support/browser.js';
+import { frames, ids, many, open, readAt, topOf } from '../support/reader.js';
+
+const updates = 'live-blog [part=updates]';
+
+test('new entries appear at the top, and elsewhere wait behind a button and in the title', async ({ broker, page }) => {
+  await broker.putTopic('harbour', { title: 'Storm night' });
+  await broker.publishAll('harbour', many(30));
+  const faults = await open(page, broker, '/t/harbour');
+  await broker.publish('harbour', { id: 'seen', headline: 'Seen at once' });
+  await expect(page.locator('#e-seen')).toBeVisible();
+  await expect(page).toHaveTitle('Storm night');
+  await readAt(page, 'n20');
+  const before = await topOf(page, 'n20');
+  await broker.publishAll('harbour', many(3, 31));
+  await expect(page.locator(updates)).toHaveText('3 new updates');
+  await expect(page).toHaveTitle('(3) Storm night');
+  // Above what is read, everything may change, and it stays where it is.
+  await broker.revise('harbour', 'n29', { body: { text: 'Much longer than it was before. '.repeat(60) } });
+  await expect(page.locator('#e-n29')).toContainText('Much longer');
+  await frames(page);
+  expect(Math.abs((await topOf(page, 'n20')) - before)).toBeLessThanOrEqual(1);
+  expect((await ids(page)).includes('n31')).toBe(false);
+  await page.locator(updates).click();
+  await expect(page.locator('#e-n33')).toBeInViewport();
+  await expect(page.locator('#e-n33')).toBeFocused();
+  await expect(page).toHaveTitle('Storm night');
+  expect((await ids(page)).slice(0, 5)).toEqual(['n33', 'n32', 'n31', 'seen', 'n30']);
+  expect(faults).toEqual([]);
+});
+
+test('revisions, corrections, retractions, pins and key events reach the open page', async ({ broker, page }) => {
+  await broker.publishAll('harbour', many(12));
+  const faults = await open(page, broker, '/t/harbour');
+  await broker.revise('harbour', 'n12', { headline: 'Another headline', correction: { note: 'It was gate 4.' } });
+  await expect(page.locator('#e-n12 h3')).toHaveText('Another headline');
+  await expect(page.locator('#e-n12 .correction')).toHaveText('Correction It was gate 4.');
+  await broker.revise('harbour', 'n5', { pinned: true, key_event: true });
+  await expect(page.locator('[data-live=pins] #pin-n5 h3')).toHaveText('Number 5');
+  await expect(page.locator('[data-live=feed] #e-n5 .badges')).toHaveText('Pinned Key event');
+  // The list leads to it, with an address to pass on.
+  await page.locator('[data-live=events] a', { hasText: 'Number 5' }).click();
+  await expect(page.locator('#e-n5')).toBeInViewport();
+  expect(new URL(page.url()).search + new URL(page.url()).hash).toBe('?entry=n5#e-n5');
+  await broker.retract('harbour', 'n5', 'It was wrong.');
+  await expect(page.locator('#e-n5')).toHaveText(/This update was retracted\. It was wrong\./);
+  await expect(page.locator('#pin-n5')).toHaveCount(0);
+  await expect(page.locator('[data-live=events]')).toBeHidden();
+  expect(await page.content()).not.toContain('Number 5<');
+  expect(faults).toEqual([]);
+});
+
+test('title, summary, key points, and the end with its successor reach the open page', async ({ broker, page }) => {
+  await broker.publishAll('harbour', many(30));
+  await open(page, broker, '/t/harbour');
+  await broker.putTopic('harbour', { title: 'New title', summary: { markdown: 'All *calm*.' }, key_points: ['One', 'Two'] });
+  await expect(page.locator('h1')).toHaveText('New title');
+  await expect(page).toHaveTitle('New title');
+  await expect(page.locator('[data-live=summary] em')).toHaveText('calm');
+  await expect(page.locator('[data-live=points] li')).toHaveText(['One', 'Two']);
+  await readAt(page, 'n10');
+  const before = await topOf(page, 'n10');
+  await broker.endTopic('harbour', { topic: 'day-2', title: 'The morning after' });
+  await expect(page.locator('[part=notice] a')).toHaveText('The morning after');
+  await expect(page.locator('[part=notice] a')).toHaveAttribute('href', '/t/day-2');
+  await expect(page.locator('live-blog [part~=connection]')).toHaveText('Ended');
+  await expect(page.locator('[data-live=handover] a')).toHaveText('The morning after');
+  expect(Math.abs((await topOf(page, 'n10')) - before)).toBeLessThanOrEqual(1);
+});
+
+test('paused, nothing changes but for a retraction, and all of it comes with resume', async ({ broker, page }) => {
+  await broker.publishAll('harbour', many(3));
+  await open(page, broker, '/t/harbour');
+  const pause = page.locator('live-blog [part~=pause]');
+  await pause.click();
+  await expect(page.locator('live-blog [part~=connection]')).toHaveText('Paused');
+  await broker.publish('harbour', { id: 'new', headline: 'New' });
+  await broker.revise('harbour', 'n1', { headline: 'Revised' });
+  await broker.retract('harbour', 'n2');
+  await expect(page.locator('#e-n2')).toContainText('retracted');
+  await expect(page.locator(updates)).toHaveText('1 new update');
+  await expect(page.locator('#e-n1 h3')).toHaveText('Number 1');
+  await pause.click();
+  await expect(page.locator('#e-n1 h3')).toHaveText('Revised');
+  await expect(page.locator('#e-new')).toBeVisible();
+});
+
+test('the order turns, and new entries come in at its other end', async ({ broker, page }) => {
+  await broker.publishAll('harbour', many(4));
+  await open(page, broker, '/t/harbour');
+  await page.locator('live-blog [part~=order]').click();
+  expect(await ids(page)).toEqual(['n1', 'n2', 'n3', 'n4']);
+  await broker.publish('harbour', { id: 'n5', headline: 'Number 5' });
+  await page.evaluate(() => scrollTo({ top: document.body.scrollHeight, behavior: 'instant' }));
+  await expect(page.locator('#e-n5')).toBeVisible();
+  expect(await ids(page)).toEqual(['n1', 'n2', 'n3', 'n4', 'n5']);
+});
