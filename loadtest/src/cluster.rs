@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail};
 use tokio::process::{Child, Command};
 
 use crate::args::Broker;
-use crate::http::{Connection, Target};
-use crate::own_broker::create_key;
+use crate::http::Target;
+use crate::own_broker::{answers, create_key};
 
 /// How many NATS servers there are.
 pub const SERVERS: u16 = 3;
@@ -202,22 +202,13 @@ impl Cluster {
             Some(&self.key),
             None,
         )?;
-        let target = std::sync::Arc::new(target);
-        let deadline = Instant::now() + START_TIMEOUT;
-        let id = format!("first-{index}");
-        loop {
-            let mut connection = Connection::new(std::sync::Arc::clone(&target));
-            let entry = format!(r#"{{"id":"{id}","body":{{"text":"first"}}}}"#);
-            match connection.publish("lt-start", &id, entry.into()).await {
-                Ok(_) => return Ok(()),
-                Err(refused) if Instant::now() > deadline => {
-                    let log = self.folder.join(format!("broker-{index}.log"));
-                    let said = std::fs::read_to_string(log).unwrap_or_default();
-                    bail!("broker {index} does not answer: {refused}\n{said}")
-                }
-                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-            }
-        }
+        answers(target.into(), &format!("first-{index}"), START_TIMEOUT)
+            .await
+            .with_context(|| {
+                let log = self.folder.join(format!("broker-{index}.log"));
+                let said = std::fs::read_to_string(log).unwrap_or_default();
+                format!("broker {index}:\n{said}")
+            })
     }
 
     /// Waits until a server has all of its streams.

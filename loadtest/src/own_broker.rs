@@ -90,7 +90,7 @@ impl OwnBroker<'_> {
             ca,
             server_pid: child.id(),
         };
-        answers(broker.target()?)
+        answers(broker.target()?, "first", START_TIMEOUT)
             .await
             .with_context(|| format!("the broker's last words: {}", last_words(folder, LOG)))?;
         Ok((child, broker))
@@ -122,13 +122,16 @@ pub async fn create_key(program: &Path, folder: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&create.stdout).trim().to_owned())
 }
 
-/// Waits until the broker takes an entry.
-async fn answers(target: Arc<Target>) -> Result<()> {
-    let deadline = Instant::now() + START_TIMEOUT;
+/// Waits until a broker takes an entry of this id.
+///
+/// # Errors
+/// When it does not within `timeout`.
+pub async fn answers(target: Arc<Target>, id: &str, timeout: Duration) -> Result<()> {
+    let deadline = Instant::now() + timeout;
     loop {
         let mut connection = Connection::new(Arc::clone(&target));
-        let entry = r#"{"id":"first","body":{"text":"first"}}"#;
-        match connection.publish("lt-start", "first", entry.into()).await {
+        let entry = format!(r#"{{"id":"{id}","body":{{"text":"first"}}}}"#);
+        match connection.publish("lt-start", id, entry.into()).await {
             Ok(_) => return Ok(()),
             Err(refused) if Instant::now() > deadline => {
                 bail!("the broker does not answer: {refused}")

@@ -3,6 +3,7 @@
 //!
 //! Nothing is fetched here: `loadtest/peers` installs what is missing.
 
+mod bare;
 mod centrifugo;
 mod mercure;
 mod nchan;
@@ -207,8 +208,7 @@ impl Way {
             Kind::Tenbells => None,
             Kind::Centrifugo => Some(centrifugo::opening(authority, channel)),
             Kind::Mercure => Some(mercure::opening(authority, channel)),
-            Kind::Nchan => Some(nchan::opening(authority, channel)),
-            Kind::UWebSockets => Some(uwebsockets::opening(authority, channel)),
+            Kind::Nchan | Kind::UWebSockets => Some(bare::opening(authority, channel)),
         }
     }
 
@@ -218,8 +218,7 @@ impl Way {
             Kind::Tenbells => tenbells::post(channel, text),
             Kind::Centrifugo => centrifugo::post(channel, text),
             Kind::Mercure => mercure::post(channel, text),
-            Kind::Nchan => nchan::post(channel, text),
-            Kind::UWebSockets => uwebsockets::post(channel, text),
+            Kind::Nchan | Kind::UWebSockets => bare::post(channel, text),
         }
     }
 

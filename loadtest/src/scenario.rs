@@ -19,7 +19,7 @@ use crate::proc::{Process, Usage};
 use crate::progress::Progress;
 use crate::publisher::{Publisher, Stretch};
 use crate::reader::{Begin, Order, Plan, Pulse, Wire};
-use crate::report::as_f64;
+use crate::report::{Report, as_f64};
 
 pub use part::{Part, Rest, memory};
 
@@ -163,6 +163,33 @@ impl Scenario {
         };
         self.crew.order(&order).await?;
         self.wait_live(live).await
+    }
+
+    /// Connects all readers at the head, lets the server rest, and says what they cost.
+    ///
+    /// # Errors
+    /// As [`Scenario::connect`], or when the server is gone.
+    pub async fn connect_all(&mut self, settle: Duration, report: &mut Report) -> Result<()> {
+        let readers = u64::from(self.readers.readers);
+        let before = self.usage()?;
+        let connecting = Instant::now();
+        self.connect(0, readers, Begin::Head, readers).await?;
+        let connected = connecting.elapsed().as_secs_f64();
+        tokio::time::sleep(settle).await;
+        let after = self.usage()?;
+        report.count("readers", "readers", readers);
+        report.count(
+            "reader_processes",
+            "processes of readers",
+            self.crew.processes() as u64,
+        );
+        report.figure(
+            "connects_per_second",
+            "connects a second",
+            as_f64(readers) / connected,
+            "1/s",
+        );
+        memory(report, before, after, readers)
     }
 
     /// Waits until `live` readers have their subscription.

@@ -25,7 +25,7 @@ const HARDENING: [(HeaderName, &str); 5] = [
 /// `GET /desk`
 pub(super) async fn page(headers: HeaderMap) -> Response {
     let page = pages::desk();
-    let response = typed(StatusCode::OK, "text/html; charset=utf-8", page.to_owned());
+    let response = typed(StatusCode::OK, "text/html; charset=utf-8", page);
     let mut response = cached(
         &headers,
         harden(response),
@@ -44,11 +44,7 @@ pub(super) async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Respo
     let Some(asset) = pages::desk_asset(&name) else {
         return Problem::new(Code::NotFound, "the desk has no such file").into_response();
     };
-    let mut response = asset.bytes.into_response();
-    let content_type = HeaderValue::from_static(asset.content_type);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, content_type);
+    let response = typed(StatusCode::OK, asset.content_type, asset.bytes);
     cached(&headers, harden(response), &asset.etag(), Audience::Public)
 }
 

@@ -157,13 +157,8 @@ pub(super) async fn embed(headers: HeaderMap) -> Response {
     file(pages::embed(), None, &headers)
 }
 
-fn file(asset: Asset, query: Option<&str>, headers: &HeaderMap) -> Response {
-    let mut response = asset.bytes.into_response();
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(asset.content_type),
-    );
-    let response = with_policy(response);
+fn file(asset: &'static Asset, query: Option<&str>, headers: &HeaderMap) -> Response {
+    let response = with_policy(typed(StatusCode::OK, asset.content_type, asset.bytes));
     let mut response = cached(
         headers,
         response,
@@ -171,7 +166,7 @@ fn file(asset: Asset, query: Option<&str>, headers: &HeaderMap) -> Response {
         super::response::Audience::Public,
     );
     // An address that names its own content is good for as long as a browser keeps anything.
-    if Query::parse(query).get("v") == Some(asset.version().as_str()) {
+    if Query::parse(query).get("v") == Some(asset.version()) {
         response.headers_mut().insert(
             header::CACHE_CONTROL,
             HeaderValue::from_static("public, max-age=31536000, immutable"),

@@ -35,7 +35,11 @@ pub(super) fn json(status: StatusCode, body: String) -> Response {
 }
 
 /// An answer of another type.
-pub(super) fn typed(status: StatusCode, media_type: &'static str, body: String) -> Response {
+pub(super) fn typed(
+    status: StatusCode,
+    media_type: &'static str,
+    body: impl IntoResponse,
+) -> Response {
     (
         status,
         [(CONTENT_TYPE, HeaderValue::from_static(media_type))],

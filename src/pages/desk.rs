@@ -15,31 +15,24 @@ pub const DESK_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'se
     img-src 'self' https: http: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types tenbells-desk";
 
-const CSS: Asset = Asset {
-    content_type: "text/css; charset=utf-8",
-    bytes: include_bytes!("../../web/dist/desk.css"),
-};
-
-const JS: Asset = Asset {
-    content_type: "text/javascript; charset=utf-8",
-    bytes: include_bytes!("../../web/dist/desk.js"),
-};
+static CSS: Asset = Asset::css(include_bytes!("../../web/dist/desk.css"));
+static JS: Asset = Asset::js(include_bytes!("../../web/dist/desk.js"));
 
 /// The page at `/desk`. It names its script and style sheet by their content, so that they always match.
 pub fn desk() -> &'static str {
     static PAGE: LazyLock<String> = LazyLock::new(|| {
         include_str!("../../web/desk/desk.html")
-            .replace("{{css}}", &CSS.version())
-            .replace("{{js}}", &JS.version())
+            .replace("{{css}}", CSS.version())
+            .replace("{{js}}", JS.version())
     });
     &PAGE
 }
 
 /// What is at `/desk/NAME`: `desk.css` or `desk.js`.
-pub fn desk_asset(name: &str) -> Option<Asset> {
+pub fn desk_asset(name: &str) -> Option<&'static Asset> {
     match name {
-        "desk.css" => Some(CSS),
-        "desk.js" => Some(JS),
+        "desk.css" => Some(&CSS),
+        "desk.js" => Some(&JS),
         _ => None,
     }
 }
@@ -51,7 +44,7 @@ mod tests {
     #[test]
     fn the_page_names_its_assets_by_their_content() {
         let page = desk();
-        for (name, asset) in [("desk.css", CSS), ("desk.js", JS)] {
+        for (name, asset) in [("desk.css", &CSS), ("desk.js", &JS)] {
             assert_eq!(desk_asset(name), Some(asset));
             assert!(page.contains(&format!("desk/{name}?v={}", asset.version())));
         }

@@ -10,9 +10,9 @@ use serde::Serialize;
 use crate::args::{self, Content};
 use crate::cluster::{Cluster, Layout, SERVERS};
 use crate::proc::Process;
-use crate::reader::{Begin, Pulse};
-use crate::report::{Report, as_f64};
-use crate::scenario::{self, Readers, Scenario};
+use crate::reader::Pulse;
+use crate::report::Report;
+use crate::scenario::{Readers, Scenario};
 
 /// How long the brokers rest between connecting and publishing.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -111,7 +111,8 @@ async fn in_folder(
     .await?;
     // The topics reach the other nodes meanwhile.
     tokio::time::sleep(SETTLE).await;
-    connect(args, &mut scenario, report).await?;
+    report.count("brokers", "brokers", u64::from(args.brokers));
+    scenario.connect_all(SETTLE, report).await?;
     let arrived = scenario.crew.tell().await?;
     let view = scenario.crew.view();
     let (part, struck) = tokio::join!(
@@ -147,31 +148,6 @@ async fn in_folder(
     part.report(report, "");
     part.expect_all(report, readers, u64::from(args.readers.topics));
     Ok(())
-}
-
-/// Connects all readers, and says what they cost.
-async fn connect(args: &ClusterArgs, scenario: &mut Scenario, report: &mut Report) -> Result<()> {
-    let readers = u64::from(args.readers.readers);
-    let before = scenario.usage()?;
-    let connecting = Instant::now();
-    scenario.connect(0, readers, Begin::Head, readers).await?;
-    let connected = connecting.elapsed().as_secs_f64();
-    tokio::time::sleep(SETTLE).await;
-    let after = scenario.usage()?;
-    report.count("readers", "readers", readers);
-    report.count("brokers", "brokers", u64::from(args.brokers));
-    report.count(
-        "reader_processes",
-        "processes of readers",
-        scenario.crew.processes() as u64,
-    );
-    report.figure(
-        "connects_per_second",
-        "connects a second",
-        as_f64(readers) / connected,
-        "1/s",
-    );
-    scenario::memory(report, before, after, readers)
 }
 
 /// Does what is to happen; how long the readers took to be all there again.

@@ -7,9 +7,8 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::args::{self, Broker, Content};
-use crate::reader::Begin;
-use crate::report::{Report, as_f64};
-use crate::scenario::{self, Part, Readers, Scenario};
+use crate::report::Report;
+use crate::scenario::{Part, Readers, Scenario};
 
 /// How long the server rests between connecting and the reading of its memory.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -50,26 +49,8 @@ pub async fn measure(args: &FanoutArgs, report: &mut Report) -> Result<Part> {
     let start = Instant::now();
     let readers = u64::from(args.readers.readers);
     let mut scenario = Scenario::open(&args.broker, &args.content, &args.readers).await?;
-    let before = scenario.usage()?;
-    let connecting = Instant::now();
-    scenario.connect(0, readers, Begin::Head, readers).await?;
-    let connected = connecting.elapsed().as_secs_f64();
-    tokio::time::sleep(SETTLE).await;
-    let after = scenario.usage()?;
+    scenario.connect_all(SETTLE, report).await?;
     let arrived = scenario.crew.tell().await?;
-    report.count("readers", "readers", readers);
-    report.count(
-        "reader_processes",
-        "processes of readers",
-        scenario.crew.processes() as u64,
-    );
-    report.figure(
-        "connects_per_second",
-        "connects a second",
-        as_f64(readers) / connected,
-        "1/s",
-    );
-    scenario::memory(report, before, after, readers)?;
     report.distribution("connect_us", "connect to subscribed", &arrived.connect);
     let mut part = scenario.publish(args.rate, args.seconds).await?;
     part.expect_all(report, readers, u64::from(args.readers.topics));

@@ -4,8 +4,7 @@
 use std::path::Path;
 
 use super::shelves::says;
-use super::{Found, Kind, Launch, Place, Post, Shelves, absent};
-use crate::handshake;
+use super::{Found, Kind, Launch, Place, Shelves, absent};
 
 /// Below the folder of `loadtest/peers`, and where Debian puts them.
 const PROGRAMS: [&str; 1] = ["nchan/usr/sbin/nginx"];
@@ -100,18 +99,6 @@ fn config(place: &Place, folder: &str, module: Option<&Path>) -> String {
         threads = place.threads,
         port = place.port,
     )
-}
-
-pub fn opening(authority: &str, channel: &str) -> String {
-    handshake::upgrade(authority, &format!("/read?channel={channel}"), "")
-}
-
-pub fn post(channel: &str, text: &str) -> Post {
-    Post {
-        path: format!("/publish?channel={channel}"),
-        kind: "application/json",
-        body: text.to_owned().into(),
-    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,7 @@
 //! it, and a small program of ours does what an application would. Python runs once for each publish, not for a reader.
 
 use super::shelves::says;
-use super::{Found, Kind, Launch, Place, Post, Shelves, absent};
-use crate::handshake;
+use super::{Found, Kind, Launch, Place, Shelves, absent};
 
 /// Below the folder of `loadtest/peers`.
 const PYTHONS: [&str; 1] = ["socketify/bin/python"];
@@ -89,18 +88,6 @@ pub fn launch(place: &Place) -> Launch {
         ],
         env: Vec::new(),
         files: vec![(file, PROGRAM.to_owned())],
-    }
-}
-
-pub fn opening(authority: &str, channel: &str) -> String {
-    handshake::upgrade(authority, &format!("/read?channel={channel}"), "")
-}
-
-pub fn post(channel: &str, text: &str) -> Post {
-    Post {
-        path: format!("/publish?channel={channel}"),
-        kind: "application/json",
-        body: text.to_owned().into(),
     }
 }
 
