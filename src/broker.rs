@@ -9,6 +9,8 @@ mod desk;
 mod desks;
 mod document;
 mod frame;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod numbered;
 mod page;
 mod peers;

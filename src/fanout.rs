@@ -7,6 +7,8 @@
 
 mod connection;
 mod counters;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod inbound;
 mod inbox;
 mod runs;

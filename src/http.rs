@@ -12,6 +12,8 @@ mod desk_page;
 mod entries;
 mod feeds;
 mod fragment;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod guard;
 mod handshake;
 mod linger;

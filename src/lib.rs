@@ -8,6 +8,9 @@ pub mod config;
 pub mod content;
 pub mod demo;
 pub mod fanout;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod import;
 pub mod keys;

@@ -11,7 +11,7 @@ mod position;
 mod time;
 mod topic;
 
-pub use change::{ChangeBody, ChangeKind, encode_change, encode_redacted};
+pub use change::{ChangeBody, ChangeKind, encode_change, encode_redacted, is_change_of};
 pub use entry::{
     Author, AuthorType, Body, Correction, Entry, NewEntry, RelatedLink, Source, Tombstone,
     Verification,

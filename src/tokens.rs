@@ -7,6 +7,8 @@
 
 mod claims;
 mod fetch;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod issuer;
 mod jwks;
 mod revoked;

@@ -145,7 +145,7 @@ fn take_socket(upgraded: Upgraded) -> Option<(Socket, Bytes)> {
     }
 }
 
-fn first_subscribe(
+pub(super) fn first_subscribe(
     query: &Query,
 ) -> Result<Option<(crate::model::TopicName, crate::model::After)>, Problem> {
     match query.get("topic") {
@@ -158,7 +158,7 @@ fn first_subscribe(
     }
 }
 
-fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, &'static str> {
+pub(super) fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, &'static str> {
     let has = |name: header::HeaderName, word: &str| {
         headers
             .get_all(name)
@@ -170,16 +170,29 @@ fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, &'static str> {
     if !has(header::CONNECTION, "upgrade") || !has(header::UPGRADE, "websocket") {
         return Err("this path is a WebSocket: connect with ws:// or wss://");
     }
-    if !has(header::SEC_WEBSOCKET_VERSION, "13") {
+    // These two may be there once (RFC 6455, sections 11.3.1 and 11.3.5).
+    if only(headers, &header::SEC_WEBSOCKET_VERSION) != Some(b"13") {
         return Err("the WebSocket version is 13 (RFC 6455)");
     }
-    let key = headers
-        .get(header::SEC_WEBSOCKET_KEY)
-        .map(HeaderValue::as_bytes)
-        // 16 bytes in base64 are 24 characters.
-        .filter(|key| key.len() == 24)
+    let key = only(headers, &header::SEC_WEBSOCKET_KEY)
+        .filter(|key| is_key(key))
         .ok_or("the Sec-WebSocket-Key header is 16 bytes in base64")?;
     HeaderValue::from_str(&derive_accept_key(key)).map_err(|_| "the key is not ASCII")
+}
+
+/// The value of a field that is there once.
+fn only<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Option<&'h [u8]> {
+    let mut values = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// 16 bytes in base64: 22 digits, of which the last has four bits that stand for nothing, and two signs for padding.
+fn is_key(key: &[u8]) -> bool {
+    let [digits @ .., last, b'=', b'='] = key else {
+        return false;
+    };
+    let is_digit = |b: &u8| b.is_ascii_alphanumeric() || b"+/".contains(b);
+    digits.len() == 21 && digits.iter().all(is_digit) && b"AQgw".contains(last)
 }
 
 fn upgrade_required(detail: &'static str) -> Response {
@@ -198,23 +211,76 @@ fn upgrade_required(detail: &'static str) -> Response {
 
 /// What the reader offers and the configuration allows.
 fn wire(http: &Http, headers: &HeaderMap) -> Wire {
-    let offers_it = headers
-        .get_all(EXTENSIONS)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(takes_deflate);
-    if offers_it && http.options.deflate {
+    if http.options.deflate && offers_deflate(headers) {
         Wire::Deflated
     } else {
         Wire::Plain
     }
 }
 
-fn offers_subprotocol(headers: &HeaderMap) -> bool {
+pub(super) fn offers_deflate(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(EXTENSIONS)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(takes_deflate)
+}
+
+pub(super) fn offers_subprotocol(headers: &HeaderMap) -> bool {
     headers
         .get_all(PROTOCOL)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .any(|offered| offered.trim() == SUBPROTOCOL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: [(&str, &str); 4] = [
+        ("connection", "keep-alive, Upgrade"),
+        ("upgrade", "WebSocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+
+    fn accepted(fields: &[(&'static str, &'static str)]) -> Result<HeaderValue, &'static str> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        accept_key(&headers)
+    }
+
+    #[test]
+    fn the_example_of_the_rfc_is_accepted() {
+        let accept = accepted(&GOOD).expect("RFC 6455, section 1.3");
+        assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn key_and_version_are_there_once_and_are_what_they_have_to_be() {
+        for (name, value) in [
+            ("sec-websocket-key", ""),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=a"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZR=="),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZ-=="),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZSBh"),
+            ("sec-websocket-version", "8"),
+            ("sec-websocket-version", "13, 8"),
+            ("sec-websocket-version", "013"),
+        ] {
+            let changed = GOOD.map(|(own, good)| (own, if own == name { value } else { good }));
+            assert!(accepted(&changed).is_err(), "{name}: {value}");
+        }
+        for twice in GOOD {
+            let mut fields = GOOD.to_vec();
+            fields.push(twice);
+            let is_list = matches!(twice.0, "connection" | "upgrade");
+            assert_eq!(accepted(&fields).is_ok(), is_list, "{} twice", twice.0);
+        }
+    }
 }

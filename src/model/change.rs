@@ -114,6 +114,44 @@ pub fn encode_redacted(topic: &TopicName, offset: Offset, at: Timestamp, id: &En
     encode_change(topic, offset, at, &ChangeBody::Redacted(id))
 }
 
+/// Whether the JSON is that of such a change, by its beginning: where what is kept beside it says something else, one of
+/// them was altered.
+pub fn is_change_of(
+    json: &str,
+    topic: &TopicName,
+    offset: Offset,
+    kind: ChangeKind,
+    entry: Option<&EntryId>,
+) -> bool {
+    let behind_offset = json
+        .strip_prefix(r#"{"topic":""#)
+        .and_then(|rest| rest.strip_prefix(topic.as_str()))
+        .and_then(|rest| rest.strip_prefix(r#"","offset":"#))
+        .and_then(|rest| rest.split_once(','))
+        .filter(|(digits, _)| digits.parse() == Ok(offset));
+    let behind_kind = behind_offset
+        .and_then(|(_, rest)| rest.split_once(r#","kind":""#))
+        .and_then(|(_, rest)| rest.strip_prefix(kind.as_str()))
+        .and_then(|rest| rest.strip_prefix("\","));
+    let Some(body) = behind_kind else {
+        return false;
+    };
+    let is_id = |rest: &str| {
+        let id = rest.split_once('"').map(|(id, _)| id);
+        id.is_some() && id == entry.map(EntryId::as_str)
+    };
+    match kind {
+        // A document begins with its id, where it is one of the broker's; the store takes others too.
+        ChangeKind::EntryPublished | ChangeKind::EntryRevised => body
+            .strip_prefix(r#""entry":"#)
+            .is_some_and(|document| document.strip_prefix(r#"{"id":""#).is_none_or(is_id)),
+        ChangeKind::EntryRetracted | ChangeKind::EntryRedacted => {
+            body.strip_prefix(r#""id":""#).is_some_and(is_id)
+        }
+        ChangeKind::TopicUpdated => entry.is_none() && body.starts_with(r#""state":"#),
+    }
+}
+
 fn body_len(body: &ChangeBody<'_>) -> usize {
     match body {
         ChangeBody::Published(json) | ChangeBody::Revised(json) | ChangeBody::Topic(json) => {
@@ -153,6 +191,38 @@ mod tests {
     fn kinds_round_trip_by_name() {
         for kind in ChangeKind::ALL {
             assert_eq!(ChangeKind::from_name(kind.as_str()), Some(kind));
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_a_change_has_to_say_the_same() {
+        let topic = TopicName::parse("t").expect("name");
+        let (id, other) = (
+            EntryId::parse("e1").expect("id"),
+            EntryId::parse("e").expect("id"),
+        );
+        let at: Timestamp = "2026-11-24T09:00:00Z".parse().expect("time");
+        let entry = r#"{"id":"e1","revision":1}"#;
+        for (body, about) in [
+            (ChangeBody::Published(entry), Some(&id)),
+            (ChangeBody::Revised(entry), Some(&id)),
+            (ChangeBody::Retracted(&id, None), Some(&id)),
+            (ChangeBody::Retracted(&id, Some("kind")), Some(&id)),
+            (ChangeBody::Redacted(&id), Some(&id)),
+            (ChangeBody::Topic("{}"), None),
+        ] {
+            let json = encode_change(&topic, 7, at, &body);
+            let fits = |topic: &TopicName, offset, kind, entry| {
+                is_change_of(&json, topic, offset, kind, entry)
+            };
+            assert!(fits(&topic, 7, body.kind(), about), "{json}");
+            assert!(!fits(&topic, 70, body.kind(), about), "{json}");
+            let elsewhere = TopicName::parse("t2").expect("name");
+            assert!(!fits(&elsewhere, 7, body.kind(), about), "{json}");
+            assert!(!fits(&topic, 7, body.kind(), Some(&other)), "{json}");
+            for kind in ChangeKind::ALL {
+                assert_eq!(fits(&topic, 7, kind, about), kind == body.kind(), "{json}");
+            }
         }
     }
 }

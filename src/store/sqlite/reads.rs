@@ -19,7 +19,7 @@ use super::rows::{
     self, OFFSET_BITS, OFFSET_MAX, entry_id, kind_of, offset_of, row_key, sql, timestamp_of,
     topic_id, unsql,
 };
-use crate::model::{Offset, TopicName};
+use crate::model::{Offset, TopicName, is_change_of};
 use crate::store::{
     AuditRecord, KeepName, ReadError, ReadLimit, Remembered, StoredChange, StoredTopic,
 };
@@ -256,10 +256,16 @@ fn change_at(
         return Err(bad("the checksum does not fit".into()));
     }
     let json = str::from_utf8(json).map_err(|error| bad(error.to_string()))?;
+    let kind = kind_of(code).ok_or_else(|| bad(format!("{code} is no kind of change")))?;
+    let entry = entry_id(row, first + 2).map_err(column)?;
+    // The checksum is of the JSON alone.
+    if !is_change_of(json, topic, expected, kind, entry.as_ref()) {
+        return Err(bad("what stands beside it is of another change".into()));
+    }
     Ok(StoredChange {
         offset: expected,
-        kind: kind_of(code).ok_or_else(|| bad(format!("{code} is no kind of change")))?,
-        entry: entry_id(row, first + 2).map_err(column)?,
+        kind,
+        entry,
         json: Arc::from(json),
     })
 }

@@ -14,6 +14,7 @@ use crate::store::{
     AppendError, Appended, EntryFilter, EntryState, EntryWrite, Idempotency, NewTopic, Step,
 };
 
+mod altered;
 mod backup;
 mod bytes;
 mod groups;

@@ -169,8 +169,14 @@ impl Group<'_> {
             let key = row_key(topic_id, offset);
             let (at_ms, previous): (i64, Option<i64>) = self
                 .connection
-                .prepare_cached("SELECT at_ms, previous FROM change WHERE key = ?1")?
-                .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                // A chain that was damaged must not lead to another entry's changes, nor round in a circle.
+                .prepare_cached(
+                    "SELECT at_ms, previous FROM change
+                     WHERE key = ?1 AND entry_id = ?2 AND coalesce(previous < ?3, 1)",
+                )?
+                .query_row(params![key, id.as_str(), sql(offset)], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?;
             let json = encode_redacted(topic, offset, timestamp_of(at_ms), id);
             self.connection
                 .prepare_cached("UPDATE change SET kind = ?2, crc = ?3, json = ?4 WHERE key = ?1")?

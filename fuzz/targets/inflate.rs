@@ -1,0 +1,58 @@
+//! Compressed messages (RFC 7692): inflated within the limit, to what another implementation of DEFLATE makes of them.
+//!
+//! Input: the limit (2 bytes), then a payload. It is inflated as it is, and compressed and inflated again.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use miniz_oxide::inflate::decompress_to_vec_with_limit;
+use tenbells::protocol::{InflateError, deflate_frame, inflate};
+
+fuzz_target!(|data: &[u8]| {
+    let Some((limit, payload)) = data.split_first_chunk() else {
+        return;
+    };
+    let limit = usize::from(u16::from_be_bytes(*limit));
+    let outcome = inflate(payload, limit);
+    // What one message leaves behind says nothing to the next.
+    assert_eq!(inflate(payload, limit), outcome);
+    match &outcome {
+        Ok(message) => {
+            assert!(message.len() <= limit);
+            assert_eq!(oracle(payload, limit + 1).as_ref(), Some(message));
+        }
+        Err(InflateError::TooLarge) => {
+            if let Some(message) = oracle(payload, limit + 1) {
+                assert!(message.len() > limit);
+            }
+        }
+        Err(InflateError::Invalid) => {}
+    }
+    if let Some(frame) = deflate_frame(payload) {
+        let compressed = match frame[1] {
+            126 => &frame[4..],
+            127 => &frame[10..],
+            _ => &frame[2..],
+        };
+        assert!(compressed.len() < payload.len());
+        assert_eq!(inflate(compressed, payload.len()).as_deref(), Ok(payload));
+        let shorter = payload.len() - 1;
+        assert_eq!(inflate(compressed, shorter), Err(InflateError::TooLarge));
+    }
+});
+
+/// At most so many bytes of the message; none where this one takes the payload for no DEFLATE.
+fn oracle(payload: &[u8], bytes_max: usize) -> Option<Vec<u8>> {
+    let mut input = payload.to_vec();
+    input.extend([0, 0, 0xff, 0xff]);
+    match decompress_to_vec_with_limit(&input, bytes_max) {
+        Ok(message) => Some(message),
+        Err(error) => {
+            use miniz_oxide::inflate::TINFLStatus as Status;
+            let is_cut = matches!(
+                error.status,
+                Status::FailedCannotMakeProgress | Status::NeedsMoreInput | Status::HasMoreOutput
+            );
+            is_cut.then_some(error.output)
+        }
+    }
+}
