@@ -4,7 +4,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use miniz_oxide::inflate::decompress_to_vec_with_limit;
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::inflate_flags::{
+    TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF,
+};
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 use tenbells::protocol::{InflateError, deflate_frame, inflate};
 
 fuzz_target!(|data: &[u8]| {
@@ -44,15 +48,14 @@ fuzz_target!(|data: &[u8]| {
 fn oracle(payload: &[u8], bytes_max: usize) -> Option<Vec<u8>> {
     let mut input = payload.to_vec();
     input.extend([0, 0, 0xff, 0xff]);
-    match decompress_to_vec_with_limit(&input, bytes_max) {
-        Ok(message) => Some(message),
-        Err(error) => {
-            use miniz_oxide::inflate::TINFLStatus as Status;
-            let is_cut = matches!(
-                error.status,
-                Status::FailedCannotMakeProgress | Status::NeedsMoreInput | Status::HasMoreOutput
-            );
-            is_cut.then_some(error.output)
-        }
-    }
+    let mut message = vec![0; bytes_max];
+    let flags = TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF | TINFL_FLAG_HAS_MORE_INPUT;
+    let mut state = DecompressorOxide::new();
+    let (status, _, count) = decompress(&mut state, &input, &mut message, 0, flags);
+    message.truncate(count);
+    let is_read = matches!(
+        status,
+        TINFLStatus::Done | TINFLStatus::NeedsMoreInput | TINFLStatus::HasMoreOutput
+    );
+    is_read.then_some(message)
 }

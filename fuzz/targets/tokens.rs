@@ -7,7 +7,6 @@
 use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
-use aws_lc_rs::encoding::{AsBigEndian, EcPublicKeyUncompressedBin};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair,
@@ -126,7 +125,6 @@ impl Bench {
         let scalar = [9; 32];
         let point = PrivateKey::from_private_key(&ECDH_P256, &scalar).expect("a key");
         let point = point.compute_public_key().expect("a key");
-        let point: EcPublicKeyUncompressedBin = point.as_be_bytes().expect("a key");
         let point = point.as_ref();
         let curve = EcdsaKeyPair::from_private_key_and_public_key(
             &ECDSA_P256_SHA256_FIXED_SIGNING,
