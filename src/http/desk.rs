@@ -65,8 +65,15 @@ pub(super) async fn topics(
     let listed = http.broker.listed_topics(keep, limit).await?;
     let topics = listed
         .iter()
-        .map(|topic| topic_json(&http, topic))
-        .collect::<Result<Vec<_>, _>>()?;
+        .map(|topic| {
+            let mut json = topic_json(&http, topic)?;
+            if grant.may(Right::Inspect, &topic.topic.name) {
+                let desks = http.broker.desks().at(&topic.topic.name, Instant::now());
+                json["desks"] = desks.into();
+            }
+            Ok(json)
+        })
+        .collect::<Result<Vec<_>, Problem>>()?;
     Ok(for_caller(&json!({ "topics": topics })))
 }
 

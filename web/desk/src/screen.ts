@@ -17,7 +17,7 @@ import type { Item as Sent } from './outbox.js';
 import { OutboxView } from './outboxview.js';
 import { inPlainWords } from './outcome.js';
 import { adoptLeftBehind } from './takeover.js';
-import { statusPill } from './topics.js';
+import { readersNow, statusPill } from './topics.js';
 
 const STATES: Record<string, string> = {
   connecting: 'Connecting …',
@@ -152,8 +152,7 @@ export class TopicScreen {
 
   /** Desks follow the topic like readers, and are none: they are taken off. */
   #drawReaders(): void {
-    const readers = Math.max(0, this.#following - this.#desks);
-    fill(this.#readers, `${readers.toLocaleString()} ${readers === 1 ? 'reader' : 'readers'} now`);
+    fill(this.#readers, readersNow(this.#following - this.#desks));
   }
 
   #showState({ state }: Live): void {

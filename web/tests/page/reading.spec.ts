@@ -1,6 +1,6 @@
 /** What reaches an open page, and that it moves nothing that is being read. */
 import { expect, test } from '../support/browser.js';
-import { frames, ids, many, open, readAt, topOf } from '../support/reader.js';
+import { frames, ids, isLive, many, open, readAt, said, topOf } from '../support/reader.js';
 
 const updates = 'live-blog [part=updates]';
 
@@ -49,6 +49,42 @@ test('revisions, corrections, retractions, pins and key events reach the open pa
   await expect(page.locator('[data-live=events]')).toBeHidden();
   expect(await page.content()).not.toContain('Number 5<');
   expect(faults).toEqual([]);
+});
+
+test('copies on top are the ten newest pinned, and the feed keeps its numbers', async ({ broker, page }) => {
+  await broker.publishAll('harbour', many(14));
+  const faults = await open(page, broker, '/t/harbour');
+  const pins = page.locator('[data-live=pins] > article');
+  const pinned = () => pins.evaluateAll((all) => all.map(({ id }) => id.replace('pin-n', '')));
+  for (let number = 1; number <= 12; number++) await broker.revise('harbour', `n${number}`, { pinned: true });
+  await expect.poll(pinned).toEqual(['12', '11', '10', '9', '8', '7', '6', '5', '4', '3']);
+  // Each keeps its place in the feed; a copy has no number there.
+  await expect(page.locator('[data-live=feed] > .pinned')).toHaveCount(12);
+  const feed = page.locator('[data-live=feed] > article');
+  await expect.poll(() => feed.evaluateAll((all) => all.map((each) => `${each.getAttribute('aria-posinset')}/${each.getAttribute('aria-setsize')}`)))
+    .toEqual(Array.from({ length: 14 }, (_, index) => `${index + 1}/14`));
+  await expect(page.locator('[data-live=pins] [aria-posinset]')).toHaveCount(0);
+  // Where one leaves, the next older one takes its place, as on the server's page: unpinned, or taken back.
+  await broker.revise('harbour', 'n12', { pinned: false });
+  await expect.poll(pinned).toEqual(['11', '10', '9', '8', '7', '6', '5', '4', '3', '2']);
+  await broker.retract('harbour', 'n10');
+  await expect.poll(pinned).toEqual(['11', '9', '8', '7', '6', '5', '4', '3', '2', '1']);
+  await broker.publish('harbour', { id: 'n15', headline: 'Number 15', pinned: true });
+  await expect.poll(pinned).toEqual(['15', '11', '9', '8', '7', '6', '5', '4', '3', '2']);
+  await expect(feed.first()).toHaveAttribute('aria-setsize', '15');
+  const open_ = await said(page);
+  await page.reload();
+  await isLive(page);
+  expect(await said(page)).toEqual(open_);
+  expect(faults).toEqual([]);
+});
+
+test('a page of the archive stays as it is: it has no copies', async ({ broker, page }) => {
+  await broker.publishAll('harbour', many(70));
+  await open(page, broker, '/t/harbour?page=1');
+  await broker.revise('harbour', 'n3', { pinned: true, headline: 'Pinned' });
+  await expect(page.locator('#e-n3')).toContainText('Pinned');
+  await expect(page.locator('[data-live=pins] > article')).toHaveCount(0);
 });
 
 test('title, summary, key points, and the end with its successor reach the open page', async ({ broker, page }) => {
