@@ -56,8 +56,9 @@ pub(super) async fn topics(
     let limit = query.limit_of(TOPICS_DEFAULT, TOPICS_MAX)?;
     let wanted = query.get("match").map(glob).transpose()?;
     let grant = http.signed_in(&headers)?;
+    let reads = Arc::clone(&grant);
     let keep = move |name: &crate::model::TopicName| {
-        grant.may(Right::Read, name)
+        reads.may(Right::Read, name)
             && wanted
                 .as_ref()
                 .is_none_or(|wanted| wanted.matches(name.as_str()))

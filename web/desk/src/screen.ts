@@ -42,6 +42,8 @@ export class TopicScreen {
   readonly #others: Others;
   readonly #blog: Blog;
   readonly #over = new AbortController();
+  /** The entry that is being fetched for the composer. */
+  #asked: string | undefined;
   #following = 0;
   #desks = 1;
 
@@ -178,8 +180,14 @@ export class TopicScreen {
   }
 
   async #revise(entry: string): Promise<void> {
+    this.#asked = entry;
+    this.#composer.awaits();
     const base = await fetchBase(this.context, this.#blog.topic.topic, entry);
+    // The one that was asked for last is meant.
+    if (this.#asked !== entry) return;
+    this.#asked = undefined;
     if (base) await this.#composer.revise(base);
+    else this.#composer.goOn();
   }
 
   /** Tells the editor when the entry in hand is another by now, unless the desk itself is what changes it. */

@@ -187,3 +187,26 @@ test('what is changed after a lost reply becomes a revision, and no second entry
   await expect(desk.card('Said better')).toHaveAttribute('data-revision', '2');
   expect((await broker.changes('harbour')).map(({ kind }) => kind)).toEqual(['entry.published', 'entry.published', 'entry.revised']);
 });
+
+test('while an entry is on its way into the composer, nothing can be typed into another one', async ({ broker, newsroom, page }) => {
+  await broker.publishAll('harbour', [{ id: 'e', headline: 'Water at 4 metres' }, { id: 'f', headline: 'The gates close' }]);
+  const desk = await Desk.open(page, newsroom.url, broker.key, 'harbour');
+  await desk.write('A new one, half written');
+  const held: (() => void)[] = [];
+  newsroom.answers.set('/v1/topics/harbour/entries/e/source', (request, response) => void held.push(() => newsroom.pass(request, response)));
+  await desk.card('Water at 4 metres').getByRole('button', { name: /^Edit/ }).click();
+  await expect(page.getByText('Opening the entry …')).toBeVisible();
+  await expect(desk.headline).toHaveCount(0);
+  await expect(page.locator('.send .primary')).toBeDisabled();
+  // Another one was meant after all: it is the one that comes, whichever answer is first.
+  await desk.edit('The gates close');
+  await expect(desk.headline).toHaveValue('The gates close');
+  held.shift()!();
+  await page.getByRole('button', { name: 'A new one, half written', exact: true }).click();
+  await expect(desk.headline).toHaveValue('A new one, half written');
+  // Where none comes, what was in hand is there again.
+  newsroom.answers.set('/v1/topics/harbour/entries/e/source', (_, response) => void response.destroy());
+  await desk.card('Water at 4 metres').getByRole('button', { name: /^Edit/ }).click();
+  await expect(page.getByText('The broker can’t be reached.')).toBeVisible();
+  await expect(desk.headline).toHaveValue('A new one, half written');
+});
