@@ -8,7 +8,7 @@ test.skip(!FOLDER, 'TENBELLS_SCREENSHOTS names no folder');
 for (const [device, width, height] of [['desktop', 1280, 860], ['phone', 390, 844]] as const) {
   for (const colorScheme of ['light', 'dark'] as const) {
     test(`${device}, ${colorScheme}`, async ({ broker, browser }) => {
-      const page = await (await browser.newContext({ viewport: { width, height }, colorScheme })).newPage();
+      const page = await (await browser.newContext({ viewport: { width, height }, colorScheme, hasTouch: device === 'phone', isMobile: device === 'phone' })).newPage();
       const shoot = (name: string) => page.screenshot({ path: `${FOLDER}/desk-${name}-${device}-${colorScheme}.png` });
       await broker.putTopic('harbour', { title: 'Storm night at the harbour', key_points: ['The barrier holds'] });
       await broker.putTopic('council', { title: 'Council votes on the budget' });

@@ -30,7 +30,7 @@ test('a topic is made, an entry written with all it can have, and published as t
   await desk.unfold('Sources and links');
   await page.getByRole('button', { name: 'Add source' }).click();
   await page.getByLabel('Source', { exact: true }).fill('Port office');
-  await page.getByLabel('Role (photo, translation …)').fill('photo');
+  await page.getByLabel('Role (photo …)').fill('photo');
   await page.getByRole('button', { name: 'Add link' }).click();
   await page.getByLabel('Title', { exact: true }).fill('Tides');
   await page.getByRole('group', { name: 'Related links' }).getByLabel('Link (https://…)').fill('https://example.org/tides');

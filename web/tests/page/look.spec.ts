@@ -40,7 +40,7 @@ for (const [device, width, height] of [['desktop', 1280, 860], ['phone', 390, 84
   for (const colorScheme of ['light', 'dark'] as const) {
     test(`${device}, ${colorScheme}`, async ({ broker, newsroom, browser }) => {
       test.setTimeout(120_000);
-      const page = await (await browser.newContext({ viewport: { width, height }, colorScheme })).newPage();
+      const page = await (await browser.newContext({ viewport: { width, height }, colorScheme, hasTouch: device === 'phone', isMobile: device === 'phone' })).newPage();
       const shoot = async (name: string, fullPage = false, of: Page = page): Promise<void> => {
         await frames(of);
         await of.screenshot({ path: `${FOLDER}/page-${name}-${device}-${colorScheme}.png`, fullPage, animations: 'disabled' });
