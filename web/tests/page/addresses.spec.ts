@@ -63,24 +63,3 @@ test.describe('without script', () => {
     await expect(page.locator('#e-n3')).toBeInViewport();
   });
 });
-
-test.describe('where the browser itself runs no script', () => {
-  // Playwright stops scripts only after the parser has taken <noscript> for a browser that has them.
-  test.use({ launchOptions: async ({ launchOptions }, use) => use({ ...launchOptions, args: [...(launchOptions.args ?? []), '--blink-settings=scriptEnabled=false'] }) });
-
-  test('a live page says that it has to be loaded again, and no other', async ({ broker, page }) => {
-    await broker.publishAll('harbour', many(70));
-    const note = page.getByText('Reload this page to see what is new.');
-    await page.goto(`${broker.url}/t/harbour`);
-    await expect(note).toBeVisible();
-    await expect(page.locator('live-blog [part=bar]')).toHaveCount(0);
-    await expect(page.locator('[data-live=state]')).toHaveText('Live');
-    await page.goto(`${broker.url}/t/harbour?page=1`);
-    await expect(page.locator('#e-n1')).toBeVisible();
-    await expect(note).toHaveCount(0);
-    await broker.endTopic('harbour');
-    await page.goto(`${broker.url}/t/harbour`);
-    await expect(page.locator('[data-live=state]')).toHaveText('Ended');
-    await expect(note).toHaveCount(0);
-  });
-});
