@@ -23,6 +23,7 @@ async function longTasks(page: Page): Promise<() => Promise<number[]>> {
 }
 
 test('with 5,000 entries on the page, a new one makes no long task', async ({ broker, page }) => {
+  test.setTimeout(150_000);
   for (let from = 1; from <= 5000; from += 1000) await broker.publishAll('harbour', many(1000, from));
   await open(page, broker, '/t/harbour');
   // All of it on one page, as after a hundred and more clicks.
