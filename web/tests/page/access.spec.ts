@@ -87,6 +87,22 @@ test('the feed says how many and which, and is walked by keys', async ({ broker,
   await expect(page.getByRole('button', { name: 'Load older updates' })).toBeFocused();
 });
 
+test('screen readers are told politely, at most every ten seconds, and never the text', async ({ broker, page }) => {
+  await page.clock.install();
+  await broker.publishAll('harbour', many(3));
+  await open(page, broker, '/t/harbour');
+  const status = page.locator('live-blog [role=status]');
+  await broker.publish('harbour', { id: 'a', headline: 'First' });
+  await expect(status).toHaveText('1 new update');
+  await broker.publishAll('harbour', [{ id: 'b', headline: 'Second' }, { id: 'c', headline: 'Third' }]);
+  await broker.retract('harbour', 'n1');
+  await expect(page.locator('#e-c')).toBeVisible();
+  await expect(page.locator('#e-n1')).toContainText('retracted');
+  await expect(status).toHaveText('1 new update');
+  await page.clock.fastForward(10_000);
+  await expect(status).toHaveText('2 new updates. An update was retracted');
+});
+
 test('times are local, with their zone, and tell how long ago', async ({ broker, browser }) => {
   const hours = (count: number): string => new Date(Date.now() - count * 3_600_000).toISOString();
   await broker.putTopic('harbour', { language: 'en-GB' });

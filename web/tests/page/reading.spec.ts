@@ -132,3 +132,28 @@ test('the order turns, and new entries come in at its other end', async ({ broke
   await expect(page.locator('#e-n5')).toBeVisible();
   expect(await ids(page)).toEqual(['n1', 'n2', 'n3', 'n4', 'n5']);
 });
+
+test('whoever comes back to a tab in the background is told what came meanwhile', async ({ broker, page }) => {
+  await page.clock.install();
+  await broker.putTopic('harbour', { title: 'Storm night' });
+  await broker.publishAll('harbour', many(3));
+  await open(page, broker, '/t/harbour');
+  const show = (isHidden: boolean): Promise<void> =>
+    page.evaluate((isHidden) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => isHidden });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, isHidden);
+  await show(true);
+  await broker.publishAll('harbour', many(14, 4).map((entry, index) => ({ ...entry, key_event: index < 2 })));
+  await broker.revise('harbour', 'n2', { correction: { note: 'A slip.' } });
+  // Nobody looks: they are counted, and wait.
+  await expect(page).toHaveTitle('(14) Storm night');
+  await expect(page.locator('#e-n2 .correction')).toHaveText('Correction A slip.');
+  await page.clock.fastForward(61_000);
+  await show(false);
+  await expect(page.locator('live-blog [part=notice]')).toContainText('While you were away: 14 updates, 2 key, 1 correction');
+  await expect(page.locator('#e-n17')).toBeVisible();
+  await expect(page).toHaveTitle('Storm night');
+  await page.locator('live-blog [part=dismiss]').click();
+  await expect(page.locator('live-blog [part=notice]')).toBeHidden();
+});
