@@ -61,27 +61,6 @@ test('with 5,000 entries on the page, a new one makes no long task', async ({ br
     waiting += 5;
     await expect(page.locator('live-blog [part=updates]')).toHaveText(`${waiting} new updates`);
   });
-  // Whoever is at the top has them put in, one by one and many at once.
-  await page.locator('live-blog [part=updates]').click();
-  await expect(page.locator('#e-a-5')).toHaveCount(1);
-  await frames(page);
-  await page.evaluate(() => {
-    (document.activeElement as HTMLElement | null)?.blur();
-    scrollTo({ top: 0, behavior: 'instant' });
-  });
-  await frames(page);
-  await isSmooth('while they appear', async (name) => {
-    for (let count = 6; count <= 10; count++) {
-      await broker.publish('harbour', { id: `${name}-${count}`, headline: `New ${count}`, body: { markdown: 'With *markup*. '.repeat(20) } });
-      await expect(page.locator(`#e-${name}-${count}`)).toBeVisible();
-    }
-    await broker.publishAll('harbour', Array.from({ length: 30 }, (_, index) => ({ id: `${name}-many-${index}`, headline: `Many ${index}` })));
-    await expect(page.locator(`#e-${name}-many-29`)).toBeVisible();
-    await broker.revise('harbour', `${name}-7`, { headline: 'Revised', pinned: true, key_event: true });
-    await expect(page.locator(`#pin-${name}-7`)).toBeVisible();
-    await broker.retract('harbour', `${name}-8`);
-    await expect(page.locator(`#e-${name}-8`)).toContainText('retracted');
-  });
 });
 
 test('two readers through a whole blog end with the page that the server has', async ({ broker, browser }) => {
