@@ -36,6 +36,9 @@ enum Command {
         /// How long after the faults stop everything has to be well, in seconds
         #[arg(long, default_value_t = 30)]
         calm: u64,
+        /// How long after its time, and after the faults stop, what was under embargo may take to come out, in seconds
+        #[arg(long, default_value_t = 30)]
+        release: u64,
         /// How long behind an acknowledgement a live reader may take what was sent before it, in milliseconds
         #[arg(long, default_value_t = 0)]
         grace: u64,
@@ -94,11 +97,17 @@ fn run(command: Command) -> anyhow::Result<bool> {
     match command {
         Command::Simulate(args) => simulate::run(&args),
         Command::Faults(args) => inject(args),
-        Command::Check { file, calm, grace } => {
+        Command::Check {
+            file,
+            calm,
+            release,
+            grace,
+        } => {
             let open = File::open(&file).with_context(|| file.display().to_string())?;
             let events = history::read(BufReader::new(open))?;
             let options = judge::Options {
                 calm_us: micros(Duration::from_secs(calm)),
+                release_us: micros(Duration::from_secs(release)),
                 grace_us: micros(Duration::from_millis(grace)),
             };
             let verdict = judge::judge(&events, options);
