@@ -271,9 +271,15 @@ async fn nothing_that_is_sent_becomes_a_line_of_the_log() {
         let folder = tempfile::tempdir().expect("folder");
         let key = make_key(folder.path(), Role::Desk, "*");
         let address = crate::support::process::free_address();
-        let more = ["--log-format", format, "--log-level", "debug"]
-            .map(str::to_owned)
-            .to_vec();
+        let config = folder.path().join("config.toml");
+        let log = format!(
+            "[log]
+level = \"debug\"
+format = \"{format}\"
+"
+        );
+        std::fs::write(&config, log).expect("is written");
+        let more = vec!["--config".to_owned(), config.display().to_string()];
         let process = Process::start_with(folder.path(), address, more).await;
         forge_lines(&process, &key).await;
         process.terminate();

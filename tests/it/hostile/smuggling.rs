@@ -353,7 +353,7 @@ async fn a_request_line_has_one_form() {
         (line("GET * HTTP/1.1"), vec![404]),
         (line("TRACE /v1/topics/t HTTP/1.1"), vec![405]),
         (line("TRACK /v1/topics/t HTTP/1.1"), vec![405]),
-        (line("PRI * HTTP/2.0"), vec![]),
+        (line("PRI * HTTP/2.0"), vec![400]),
         (line("GET /v1/topics/t/../smuggled HTTP/1.1"), vec![404]),
         (line("GET //v1/topics/t HTTP/1.1"), vec![404]),
         (line("GET /v1/topics/t/ HTTP/1.1"), vec![404]),
