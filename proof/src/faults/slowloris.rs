@@ -51,6 +51,15 @@ const WAYS: [(&str, &str); 6] = [
     ("on a WebSocket", HANDSHAKE),
 ];
 
+/// What came of it, while they dribbled.
+#[derive(Default)]
+struct Meanwhile {
+    /// How long the longest of each way was borne.
+    longest: [Duration; WAYS.len()],
+    published: u32,
+    slowest: Duration,
+}
+
 pub(super) async fn run(program: &Program, sockets: usize) -> Result<Outcome> {
     let descriptors = descriptors()?;
     if descriptors < sockets + SPARE {
@@ -76,35 +85,18 @@ pub(super) async fn run(program: &Program, sockets: usize) -> Result<Outcome> {
             .await
     });
     client.record.fault("sockets that dribble");
-    let mut dribbling = JoinSet::new();
-    for number in 0..sockets {
-        dribbling.spawn(dribble(process.address, number));
-    }
-    let mut longest = [Duration::ZERO; WAYS.len()];
-    let mut gone = 0;
-    let (mut published, mut slowest) = (0, Duration::ZERO);
-    let mut next = tokio::time::interval(PUBLISH_EVERY);
-    while gone < sockets {
-        tokio::select! {
-            Some(ended) = dribbling.join_next() => {
-                let (way, held) = ended??;
-                longest[way] = longest[way].max(held);
-                gone += 1;
-            }
-            _ = next.tick() => {
-                let began = Instant::now();
-                publish(&client).await?;
-                slowest = slowest.max(began.elapsed());
-                published += 1;
-            }
-        }
-    }
+    let meanwhile = outlast(&client, process.address, sockets).await?;
     client.record.fault("they are gone");
     client.insist("t", end).await?;
     reading.await??;
     client.calm("t", &[("late", After::Start)]).await?;
     process.kill()?;
     let verdict = judged("slowloris", &client.record.events())?;
+    let Meanwhile {
+        longest,
+        published,
+        slowest,
+    } = meanwhile;
     let held = WAYS
         .iter()
         .zip(longest)
@@ -122,6 +114,37 @@ pub(super) async fn run(program: &Program, sockets: usize) -> Result<Outcome> {
          {published} publishes on new connections were acknowledged, the slowest in {} ms ({verdict})",
         slowest.as_millis()
     )))
+}
+
+/// Lets sockets dribble until the broker has ended the last one, and publishes meanwhile.
+async fn outlast(
+    client: &Client,
+    address: std::net::SocketAddr,
+    sockets: usize,
+) -> Result<Meanwhile> {
+    let mut dribbling = JoinSet::new();
+    for number in 0..sockets {
+        dribbling.spawn(dribble(address, number));
+    }
+    let mut meanwhile = Meanwhile::default();
+    let mut next = tokio::time::interval(PUBLISH_EVERY);
+    let mut gone = 0;
+    while gone < sockets {
+        tokio::select! {
+            Some(ended) = dribbling.join_next() => {
+                let (way, held) = ended??;
+                meanwhile.longest[way] = meanwhile.longest[way].max(held);
+                gone += 1;
+            }
+            _ = next.tick() => {
+                let began = Instant::now();
+                publish(client).await?;
+                meanwhile.slowest = meanwhile.slowest.max(began.elapsed());
+                meanwhile.published += 1;
+            }
+        }
+    }
+    Ok(meanwhile)
 }
 
 /// One publish on a connection of its own.
