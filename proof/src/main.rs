@@ -71,6 +71,9 @@ struct Faults {
     /// idempotency: how many entries
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(10..))]
     publishes: u32,
+    /// slowloris: how many sockets
+    #[arg(long, default_value_t = 18_000, value_parser = clap::value_parser!(u32).range(6..=100_000))]
+    sockets: u32,
 }
 
 fn main() -> ExitCode {
@@ -134,6 +137,7 @@ fn inject(args: Faults) -> anyhow::Result<bool> {
         step: args.step,
         seconds: args.seconds,
         publishes: args.publishes,
+        sockets: args.sockets,
     };
     let mut all_kept = true;
     for scenario in args.scenarios {

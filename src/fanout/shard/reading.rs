@@ -76,6 +76,8 @@ impl Shard {
         }
         match message {
             Received::Pong => connection.awaits_pong = false,
+            // It counts as a message: fragments without end, or without content, are a flood as well.
+            Received::Fragment => {}
             Received::Ping(payload) => self.answer(key, pong_frame(&payload)),
             Received::Close(code) => self.farewell(key, code),
             Received::Text(text) => match ClientOp::parse(&text) {
