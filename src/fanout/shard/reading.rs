@@ -114,6 +114,7 @@ impl Shard {
 
     /// Echoes the peer's close (RFC 6455, section 5.5.1), and goes.
     fn farewell(&mut self, key: Key, code: Option<u16>) {
+        let now = self.now;
         let mut frame = vec![0x88, 0];
         if let Some(code) = code {
             frame[1] = 2;
@@ -123,6 +124,8 @@ impl Shard {
         self.answer(key, Bytes::from(frame));
         if let Some(connection) = self.connection(key) {
             connection.socket.take_leave();
+            // What stands behind a close frame is not looked at, and not answered with another.
+            connection.closing_at = Some(now);
         }
         self.broken.push(key);
     }

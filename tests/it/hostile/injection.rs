@@ -219,9 +219,8 @@ async fn forge_lines(process: &Process, key: &str) {
         format!(
             "GET / HTTP/1.1\r\nHost: t\r\nUser-Agent: x\t{line}\r\nAuthorization: Bearer tb_\t{line}\r\n\r\n"
         ),
-        format!(
-            "GET / HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer eyJhbGciOiJub25lIn0.\u{1b}[31mforged.x\r\n\r\n"
-        ),
+        "GET / HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer eyJhbGciOiJub25lIn0.\u{1b}[31mforged.x\r\n\r\n"
+            .to_owned(),
         format!("forged\u{1b}[31m {line} HTTP/1.1\r\n\r\n"),
     ] {
         say(process, request.as_bytes()).await;

@@ -17,6 +17,7 @@ async fn standing() -> (Server, Value) {
     (server, before)
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_is_there_once_at_every_level() {
     let (server, before) = standing().await;
@@ -170,6 +171,7 @@ async fn a_name_is_there_once_at_every_level() {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_json_or_no_text_is_refused_whole() {
     let (server, before) = standing().await;

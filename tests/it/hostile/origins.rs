@@ -23,6 +23,7 @@ enum Page {
 }
 
 /// `Origin` fields with what is to come of them; `HOST` and `PORT` are the server's own.
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn disguises() -> Vec<(Vec<u8>, Page)> {
     let foreign = [
         "http://news.example",

@@ -80,6 +80,7 @@ async fn two_requests_in_a_row_are_two_requests() {
     attack.server.get("/v1/topics/smuggled").expect(200).await;
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_has_one_length() {
     let attack = Attack::new().await;
