@@ -10,6 +10,9 @@ const MARK: f64 = 13.0;
 /// Room for the names of the rows.
 const LEFT: f64 = 300.0;
 
+/// Letters of a row's name that fit in one line.
+const LABEL_MAX: usize = 36;
+
 /// A row.
 #[derive(Debug, Clone)]
 pub struct Row {
@@ -68,13 +71,7 @@ pub fn draw(dots: &Dots<'_>) -> Option<String> {
     );
     let mut y = TOP + ROW / 2.0;
     for row in &dots.rows {
-        let _ = write!(
-            body,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-            LEFT - 14.0,
-            y + (each - ROW) / 2.0 + 4.0,
-            escape(&row.label)
-        );
+        body.push_str(&name(&row.label, y + (each - ROW) / 2.0 + 4.0));
         let mut at = y;
         for (number, spread) in row.spreads.iter().enumerate() {
             if let Some((low, middle, high)) = spread {
@@ -100,19 +97,47 @@ pub fn draw(dots: &Dots<'_>) -> Option<String> {
     ))
 }
 
-/// Round numbers; where the scale is too short for three of them, steps of a tenth or a twentieth.
+/// Round numbers; where the scale is too short for many of them, finer ones.
 fn ticks(scale: &Scale) -> Vec<f64> {
-    let ticks = scale.ticks();
-    if ticks.len() >= 3 {
-        return ticks;
-    }
     let (low, high) = scale.values;
-    let step = if high / low > 1.5 { 0.2 } else { 0.05 };
-    let first = (low / step).ceil();
+    if high / low > 10.0 {
+        return scale.ticks();
+    }
+    if high / low > 2.5 {
+        let steps = [1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0];
+        return (-3..=6)
+            .flat_map(|power| steps.map(|of| of * 10_f64.powi(power)))
+            .filter(|tick| (low..=high).contains(tick))
+            .collect();
+    }
+    let a_unit = if high / low > 1.5 { 5.0 } else { 20.0 };
+    let first = (low * a_unit).ceil();
     (0..60)
-        .map(|n| (first + f64::from(n)) * step)
+        .map(|n| (first + f64::from(n)) / a_unit)
         .take_while(|tick| *tick <= high)
         .collect()
+}
+
+/// The name of a row, in two lines where it is too long for one.
+fn name(label: &str, y: f64) -> String {
+    let line = |text: &str, y: f64| {
+        format!(
+            "<text x=\"{:.1}\" y=\"{y:.1}\" text-anchor=\"end\">{}</text>",
+            LEFT - 14.0,
+            escape(text)
+        )
+    };
+    let middle = label.len() / 2;
+    let split = label
+        .match_indices(' ')
+        .map(|(at, _)| at)
+        .min_by_key(|at| at.abs_diff(middle));
+    match split {
+        Some(at) if label.chars().count() > LABEL_MAX => {
+            line(&label[..at], y - 8.0) + &line(&label[at + 1..], y + 9.0)
+        }
+        _ => line(label, y),
+    }
 }
 
 /// With two digits, where they say something.
@@ -173,8 +198,18 @@ mod tests {
         };
         assert!(ticks(&scale(0.95, 1.15)).len() >= 4);
         assert!(ticks(&scale(0.9, 1.8)).len() >= 4);
+        assert!(ticks(&scale(0.7, 3.9)).len() <= 12);
+        assert_eq!(ticks(&scale(0.9, 20.0)), [1.0, 2.0, 5.0, 10.0, 20.0]);
         assert_eq!(short2(1.05), "1.05");
         assert_eq!(short2(1.2), "1.2");
+    }
+
+    #[test]
+    fn a_long_name_has_two_lines() {
+        let long = name("deliveries a second, the most that was kept up with", 40.0);
+        assert_eq!(long.matches("<text").count(), 2, "{long}");
+        assert!(long.contains(">deliveries a second, the<"), "{long}");
+        assert_eq!(name("short", 40.0).matches("<text").count(), 1);
     }
 
     #[test]

@@ -88,8 +88,10 @@ pub(super) async fn run(program: &Program, sockets: usize) -> Result<Outcome> {
     let meanwhile = outlast(&client, process.address, sockets).await?;
     client.record.fault("they are gone");
     client.insist("t", end).await?;
-    reading.await??;
-    client.calm("t", &[("late", After::Start)]).await?;
+    let read = reading.await??;
+    client
+        .calm("t", &[("r", After::Place(read)), ("late", After::Start)])
+        .await?;
     process.kill()?;
     let verdict = judged("slowloris", &client.record.events())?;
     let Meanwhile {

@@ -75,7 +75,11 @@ fn ratio(runs: &[Run]) -> Option<Plot> {
                 ", received elsewhere"
             };
             dots::Row {
-                label: format!("{}, {shards} sh.{size}{elsewhere}", short(readers)),
+                label: format!(
+                    "{}, {shards} shard{}{size}{elsewhere}",
+                    short(readers),
+                    if shards == 1 { "" } else { "s" }
+                ),
                 spreads: ["ratio", "ratio_net", "last_reader_ratio"]
                     .map(|key| spread(figures, key))
                     .to_vec(),
