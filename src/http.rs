@@ -16,6 +16,7 @@ mod fragment;
 pub(crate) mod fuzzing;
 mod guard;
 mod handshake;
+mod head;
 mod linger;
 mod listener;
 mod oembed;
@@ -124,6 +125,7 @@ pub fn router(http: Arc<Http>) -> Router {
         .layer(cors)
         .layer(tower::util::option_layer(hsts))
         .layer(CompressionLayer::new())
+        .layer(axum::middleware::map_request(head::check))
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(&http),
             ops::measure,

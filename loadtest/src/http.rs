@@ -31,6 +31,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Target {
     /// Its address, resolved once.
     pub address: SocketAddr,
+    /// Other nodes that take the same requests, where this one can't: see [`Target::or_at`].
+    pub others: Vec<SocketAddr>,
     /// The `Host` header.
     pub authority: String,
     /// The certificates to trust, where it speaks TLS.
@@ -44,6 +46,8 @@ pub struct Target {
 pub struct Connection {
     target: Arc<Target>,
     sender: Option<SendRequest<Full<Bytes>>>,
+    /// How often it went on to another node.
+    turn: usize,
 }
 
 /// Where a change got its place.
@@ -87,11 +91,31 @@ impl Target {
         let secret = ca.map(|ca| Secret::read(ca, &authority)).transpose()?;
         Ok(Self {
             address,
+            others: Vec::new(),
             authority,
             ca: ca.map(Path::to_owned),
             secret,
             authorization: key.map(|key| format!("Bearer {key}")),
         })
+    }
+
+    /// The same, that goes to one of these nodes where it has no answer, or one that it can't be done now.
+    #[must_use]
+    pub fn or_at(mut self, nodes: &[SocketAddr]) -> Self {
+        self.others = nodes
+            .iter()
+            .copied()
+            .filter(|node| *node != self.address)
+            .collect();
+        self
+    }
+
+    /// Where the connection of this turn goes.
+    fn of_turn(&self, turn: usize) -> SocketAddr {
+        match turn % (self.others.len() + 1) {
+            0 => self.address,
+            other => self.others[other - 1],
+        }
     }
 
     /// The same, with another `Authorization` header.
@@ -117,6 +141,7 @@ impl Connection {
         Self {
             target,
             sender: None,
+            turn: 0,
         }
     }
 
@@ -225,17 +250,31 @@ impl Connection {
         };
         match outcome {
             Ok((status, body)) if status.is_success() => Ok(body),
-            Ok((status, body)) => Err(Refused {
-                status: Some(status),
-                message: shortened(&body),
-            }),
+            Ok((status, body)) => {
+                if status.is_server_error() {
+                    self.go_on();
+                }
+                Err(Refused {
+                    status: Some(status),
+                    message: shortened(&body),
+                })
+            }
             Err(error) => {
                 self.sender = None;
+                self.go_on();
                 Err(Refused {
                     status: None,
                     message: format!("{error:#}"),
                 })
             }
+        }
+    }
+
+    /// Goes to another node next, where there is one.
+    fn go_on(&mut self) {
+        if !self.target.others.is_empty() {
+            self.turn += 1;
+            self.sender = None;
         }
     }
 
@@ -274,7 +313,7 @@ impl Connection {
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
-        let address = self.target.address;
+        let address = self.target.of_turn(self.turn);
         let stream = TcpStream::connect(address)
             .await
             .with_context(|| format!("can't connect to {address}"))?;
@@ -306,8 +345,11 @@ impl Refused {
     pub fn may_pass(&self) -> bool {
         match self.status {
             None => true,
+            // Every publish of ours has a key: one whose outcome is not known is stored once, however often it is sent.
             Some(status) => {
-                status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE
+                status == StatusCode::TOO_MANY_REQUESTS
+                    || status == StatusCode::SERVICE_UNAVAILABLE
+                    || self.message.contains("outcome_unknown")
             }
         }
     }
@@ -370,6 +412,16 @@ mod tests {
     }
 
     #[test]
+    fn where_one_node_fails_the_others_have_their_turn() {
+        let node = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let target = Target::parse("http://127.0.0.1:1", None, None).expect("target");
+        assert_eq!((target.of_turn(0), target.of_turn(1)), (node(1), node(1)));
+        let target = target.or_at(&[node(1), node(2), node(3)]);
+        let turns: Vec<_> = (0..4).map(|turn| target.of_turn(turn)).collect();
+        assert_eq!(turns, [node(1), node(2), node(3), node(1)]);
+    }
+
+    #[test]
     fn a_refusal_for_good_is_not_repeated() {
         let refused = |status| Refused {
             status,
@@ -379,5 +431,11 @@ mod tests {
         assert!(refused(Some(StatusCode::SERVICE_UNAVAILABLE)).may_pass());
         assert!(!refused(Some(StatusCode::FORBIDDEN)).may_pass());
         assert!(!refused(Some(StatusCode::CONFLICT)).may_pass());
+        assert!(!refused(Some(StatusCode::INTERNAL_SERVER_ERROR)).may_pass());
+        let unknown = Refused {
+            status: Some(StatusCode::INTERNAL_SERVER_ERROR),
+            message: r#"{"code":"outcome_unknown"}"#.into(),
+        };
+        assert!(unknown.may_pass());
     }
 }

@@ -25,6 +25,7 @@ mod machine;
 mod message;
 mod own_broker;
 mod peer;
+mod plot;
 mod proc;
 mod progress;
 mod publisher;

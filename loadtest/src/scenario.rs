@@ -107,7 +107,8 @@ impl Scenario {
         Self::open_on(broker, content, readers, Vec::new(), process).await
     }
 
-    /// As [`Scenario::open`], on the nodes of a cluster: `broker` is the one that is published at, readers spread over all.
+    /// As [`Scenario::open`], on the nodes of a cluster: `broker` is the one that is published at, or the others while it
+    /// can't; readers spread over all.
     ///
     /// # Errors
     /// As there.
@@ -124,7 +125,7 @@ impl Scenario {
             .map(|index| format!("lt-{run}-{index}"))
             .collect();
         let mut publisher = Publisher::new(
-            Arc::clone(&target),
+            Arc::new((*target).clone().or_at(&nodes)),
             topics.clone(),
             run.clone(),
             content.writer(0),

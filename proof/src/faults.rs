@@ -13,6 +13,7 @@ mod idempotency;
 mod kill;
 mod overload;
 mod process;
+mod slowloris;
 mod timing;
 
 use std::ffi::OsString;
@@ -49,6 +50,8 @@ pub enum Scenario {
     Timing,
     /// Publishes that race with themselves, a fifth of them across a crash (--publishes)
     Idempotency,
+    /// Sockets that say a byte a second and never enough (--sockets)
+    Slowloris,
 }
 
 /// How large.
@@ -62,6 +65,8 @@ pub struct Extent {
     pub seconds: u64,
     /// Entries of `idempotency`.
     pub publishes: u32,
+    /// Sockets of `slowloris`.
+    pub sockets: u32,
 }
 
 /// How a scenario ended.
@@ -93,6 +98,7 @@ pub fn run(scenario: Scenario, program: &[OsString], extent: Extent) -> Result<O
             Scenario::Timing => timing::run(&program).await,
             Scenario::Damage => damage::run(extent.step).await,
             Scenario::Idempotency => idempotency::run(&program, extent.publishes).await,
+            Scenario::Slowloris => slowloris::run(&program, extent.sockets as usize).await,
         }
     })
 }

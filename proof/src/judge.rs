@@ -1,7 +1,8 @@
 //! The judge: the rules R1 to R8 over a history, with a verdict that names rule, topic, position and reader.
 //!
 //! - **R1** What was acknowledged is stored, and read by every reader that is caught up.
-//! - **R2** One value for each topic, epoch and offset, everywhere and for ever; but for a redaction.
+//! - **R2** One value for each topic, epoch and offset, everywhere and for ever; but for a redaction, which stays at the
+//!   node that showed it.
 //! - **R3** No value at two offsets.
 //! - **R4** Each reader's offsets go up by one, but after an explicit reset.
 //! - **R5** Nothing is read that nobody tried to publish, or that was refused.
@@ -75,6 +76,8 @@ pub struct Verdict {
 pub struct Options {
     /// How long after the faults stop everything has to be well, in microseconds.
     pub calm_us: u64,
+    /// How long after its time, and after the faults stop, what was under embargo may take to come out, in microseconds.
+    pub release_us: u64,
     /// How long after an acknowledgement a live reader may still take what was sent before it, in microseconds.
     pub grace_us: u64,
 }
@@ -86,6 +89,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             calm_us: 30_000_000,
+            release_us: 30_000_000,
             grace_us: 0,
         }
     }
@@ -151,6 +155,7 @@ pub fn judge(events: &[Event], options: Options) -> Verdict {
         options,
         line: 0,
         now: 0,
+        node: "",
         calm: None,
         writes: Writes::default(),
         readers: Readers::default(),
@@ -159,6 +164,7 @@ pub fn judge(events: &[Event], options: Options) -> Verdict {
     for (index, event) in events.iter().enumerate() {
         case.line = index + 1;
         case.now = event.at;
+        case.node = &event.node;
         case.take(event);
     }
     case.line = 0;
@@ -171,6 +177,8 @@ struct Case<'a> {
     options: Options,
     line: usize,
     now: u64,
+    /// With which node.
+    node: &'a str,
     calm: Option<u64>,
     writes: Writes<'a>,
     readers: Readers<'a>,
@@ -317,6 +325,36 @@ mod tests {
             text.contains(" reader ") && text.contains("(line "),
             "{text}"
         );
+    }
+
+    /// A body that is read at `node`, after a redaction was read in its place at node `a`.
+    fn back_at(node: &str) -> Vec<Rule> {
+        let reads = |reader: &str, node: &str, at: u64, what: &str| {
+            format!(
+                r#"{{"at":{at},"node":"{node}","ev":"subscribe","reader":"{reader}","transport":"poll","topic":"t","after":"start"}}
+                {{"at":{at},"node":"{node}","ev":"subscribed","reader":"{reader}","topic":"t","place":{{"epoch":"e","offset":0}}}}
+                {{"at":{at},"node":"{node}","ev":"read","reader":"{reader}","topic":"t","place":{{"epoch":"e","offset":1}},"entry":"n",{what}}}
+                "#
+            )
+        };
+        let text = [
+            r#"{"at":1,"ev":"try","op":1,"who":"p","topic":"t","act":"publish","entry":"n","value":"v"}
+            {"at":2,"ev":"ack","op":1,"place":{"epoch":"e","offset":1}}
+            {"at":3,"ev":"try","op":2,"who":"p","topic":"t","act":"retract","entry":"n","value":"x"}
+            "#
+            .to_owned(),
+            reads("one", "a", 4, r#""kind":"redacted""#),
+            reads("other", node, 5, r#""kind":"published","value":"v""#),
+        ]
+        .concat();
+        let events = crate::history::read(text.as_bytes()).expect("a history");
+        judge(&events, Options::default()).rules()
+    }
+
+    #[test]
+    fn a_redaction_stays_at_the_node_that_showed_it_and_others_may_be_behind() {
+        assert_eq!(back_at("b"), []);
+        assert_eq!(back_at("a"), [Rule::R2]);
     }
 
     #[test]

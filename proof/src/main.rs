@@ -36,6 +36,9 @@ enum Command {
         /// How long after the faults stop everything has to be well, in seconds
         #[arg(long, default_value_t = 30)]
         calm: u64,
+        /// How long after its time, and after the faults stop, what was under embargo may take to come out, in seconds
+        #[arg(long, default_value_t = 30)]
+        release: u64,
         /// How long behind an acknowledgement a live reader may take what was sent before it, in milliseconds
         #[arg(long, default_value_t = 0)]
         grace: u64,
@@ -68,6 +71,9 @@ struct Faults {
     /// idempotency: how many entries
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(10..))]
     publishes: u32,
+    /// slowloris: how many sockets
+    #[arg(long, default_value_t = 18_000, value_parser = clap::value_parser!(u32).range(6..=100_000))]
+    sockets: u32,
 }
 
 fn main() -> ExitCode {
@@ -94,11 +100,17 @@ fn run(command: Command) -> anyhow::Result<bool> {
     match command {
         Command::Simulate(args) => simulate::run(&args),
         Command::Faults(args) => inject(args),
-        Command::Check { file, calm, grace } => {
+        Command::Check {
+            file,
+            calm,
+            release,
+            grace,
+        } => {
             let open = File::open(&file).with_context(|| file.display().to_string())?;
             let events = history::read(BufReader::new(open))?;
             let options = judge::Options {
                 calm_us: micros(Duration::from_secs(calm)),
+                release_us: micros(Duration::from_secs(release)),
                 grace_us: micros(Duration::from_millis(grace)),
             };
             let verdict = judge::judge(&events, options);
@@ -125,6 +137,7 @@ fn inject(args: Faults) -> anyhow::Result<bool> {
         step: args.step,
         seconds: args.seconds,
         publishes: args.publishes,
+        sockets: args.sockets,
     };
     let mut all_kept = true;
     for scenario in args.scenarios {

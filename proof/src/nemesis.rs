@@ -7,6 +7,10 @@
 mod callers;
 mod field;
 mod member;
+mod publishing;
+mod reading;
+mod recorder;
+mod report;
 mod strikes;
 
 use std::ffi::OsString;
@@ -14,20 +18,30 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
+use tokio::task::JoinHandle;
 
-use self::callers::{Recorder, publish_until, read_until};
-use self::field::Field;
+use self::field::{Field, SIZE};
+use self::publishing::publish_until;
+use self::reading::{look_until, poll_until, stream_until};
+use self::recorder::Recorder;
+use self::report::Done;
 use self::strikes::Strike;
 use crate::history::{self, What};
 use crate::judge::{Options, judge};
 
 /// Set in the process that runs in the namespace.
 const INSIDE: &str = "PROOF_CLUSTER_INSIDE";
-/// How long after an acknowledgement a live reader may still take what was sent before it.
-const GRACE: Duration = Duration::from_millis(250);
+/// How long after an acknowledgement a live reader may still take what was sent before it: this machine is crowded.
+const GRACE: Duration = Duration::from_millis(1_000);
+/// How long after its time an embargo may last, once all is well.
+const RELEASE: Duration = Duration::from_secs(5);
+/// The last embargo ends within this.
+const LAST_EMBARGO: Duration = Duration::from_secs(7);
+/// Of so many rounds one begins before what the last one did is healed.
+const HASTE_ONE_IN: u32 = 3;
 /// How long after the last fault everything has to be well.
 const CALM: Duration = Duration::from_secs(60);
 /// Between two rounds.
@@ -91,62 +105,103 @@ pub fn run(args: &ClusterArgs) -> Result<Ended> {
 async fn rounds(args: &ClusterArgs, program: Vec<OsString>) -> Result<Ended> {
     let mut field = Field::start(&args.nats_server, program).await?;
     let recorder = Recorder::new();
-    let (stop, bases) = (Arc::new(AtomicBool::new(false)), field.bases());
-    let mut publishing = Vec::new();
-    let mut reading = Vec::new();
-    for index in 0..bases.len() {
-        let caller = field.caller(&recorder, index);
-        publishing.push(tokio::spawn(publish_until(
-            caller.clone(),
-            Arc::clone(&stop),
-        )));
-        reading.push(tokio::spawn(read_until(caller, format!("r{index}"))));
-    }
+    let crowd = Crowd::gather(&field, &recorder);
+    let mut done = Done::default();
     let mut random = fastrand::Rng::with_seed(args.seed);
-    let mut done = Vec::new();
     for round in 0..args.rounds {
-        let strike = Strike::of_round(round, &mut random, field.partitions());
+        let strike = Strike::of_round(round, &mut random, field.means());
         recorder.fault(&format!("round {round}: {strike:?}"));
+        let told = |error: anyhow::Error, field: &Field| {
+            error.context(format!("round {round}, {strike:?}\n{}", field.said()))
+        };
         if let Err(error) = field.strike(strike).await {
-            bail!("round {round}, {strike:?}: {error:#}\n{}", field.said());
+            return Err(told(error, &field));
         }
         recorder.fault("healed");
-        done.push(strike.name());
+        let healed = Instant::now();
         tokio::time::sleep(REST).await;
-        field.check_all_run()?;
+        if random.u32(..HASTE_ONE_IN) == 0 {
+            field.check_all_run()?;
+            done.count(strike.name(), None);
+        } else if let Err(error) = field.until_healthy(CALM).await {
+            return Err(told(error, &field));
+        } else {
+            done.count(strike.name(), Some(healed.elapsed()));
+        }
     }
+    let healed = Instant::now();
     field.until_healthy(CALM).await?;
+    done.waited(healed.elapsed());
     recorder.say("", What::Calm);
-    stop.store(true, Ordering::Release);
-    for publisher in publishing {
-        publisher.await??;
+    crowd.finish(&field, &recorder).await?;
+    judged(args, &field, &recorder, done)
+}
+
+/// All who call the brokers.
+struct Crowd {
+    stop: Arc<AtomicBool>,
+    publishing: Vec<JoinHandle<Result<()>>>,
+    others: Vec<JoinHandle<()>>,
+}
+
+impl Crowd {
+    /// Of each kind one at each broker, to begin with.
+    fn gather(field: &Field, recorder: &Recorder) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut crowd = Self {
+            stop: Arc::clone(&stop),
+            publishing: Vec::new(),
+            others: Vec::new(),
+        };
+        for index in 0..SIZE {
+            let caller = || field.caller(recorder, index);
+            let publishing = publish_until(caller(), Arc::clone(&stop));
+            crowd.publishing.push(tokio::spawn(publishing));
+            let polling = poll_until(caller(), format!("poll{index}"));
+            let streaming = stream_until(caller(), format!("stream{index}"));
+            crowd.others.push(tokio::spawn(polling));
+            crowd.others.push(tokio::spawn(streaming));
+            crowd.others.push(tokio::spawn(look_until(caller())));
+        }
+        crowd
     }
-    let last = field.caller(&recorder, 0).last_word().await?;
-    for reader in reading {
-        reader.abort();
-        // It is cut off between two pages: what it has recorded is whole.
-        let _ = reader.await;
+
+    /// Everything that was begun is finished, and every reader reads to the end.
+    async fn finish(self, field: &Field, recorder: &Recorder) -> Result<()> {
+        self.stop.store(true, Ordering::Release);
+        for publisher in self.publishing {
+            publisher.await??;
+        }
+        tokio::time::sleep(LAST_EMBARGO + RELEASE).await;
+        let last = field.caller(recorder, 0).last_word().await?;
+        for other in self.others {
+            other.abort();
+            // It is cut off between two pages: what it has recorded is whole.
+            let _ = other.await;
+        }
+        for index in 0..SIZE {
+            let caller = field.caller(recorder, index);
+            for kind in ["poll", "stream", "late"] {
+                // The late ones read everything now, one from each broker.
+                caller.finish(&format!("{kind}{index}"), &last).await?;
+            }
+        }
+        Ok(())
     }
-    for index in 0..bases.len() {
-        let caller = field.caller(&recorder, index);
-        caller.finish(&format!("r{index}"), &last).await?;
-        // One that comes late, and reads everything.
-        caller.finish(&format!("late{index}"), &last).await?;
-    }
+}
+
+fn judged(args: &ClusterArgs, field: &Field, recorder: &Recorder, done: Done) -> Result<Ended> {
     let events = recorder.events();
+    let micros = |of: Duration| u64::try_from(of.as_micros());
     let options = Options {
-        calm_us: u64::try_from(CALM.as_micros())?,
-        grace_us: u64::try_from(GRACE.as_micros())?,
+        calm_us: micros(CALM)?,
+        release_us: micros(RELEASE)?,
+        grace_us: micros(GRACE)?,
     };
     let verdict = judge(&events, options);
     if verdict.is_clean() {
-        done.sort_unstable();
-        done.dedup();
-        return Ok(Ended::Kept(format!(
-            "{} rounds ({}): {verdict}",
-            args.rounds,
-            done.join(", ")
-        )));
+        let told = done.tell(&events, recorder.repeats());
+        return Ok(Ended::Kept(format!("{told}: {verdict}")));
     }
     let path = args.history.clone().unwrap_or_else(|| {
         std::env::temp_dir().join(format!("proof-cluster-{}.jsonl", std::process::id()))

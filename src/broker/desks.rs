@@ -99,6 +99,13 @@ impl Desks {
         Ok(seats.iter().map(|seat| seat.desk.clone()).collect())
     }
 
+    /// How many desks are open on a topic.
+    pub fn at(&self, topic: &TopicName, now: Instant) -> usize {
+        let topics = self.lock();
+        let seats = topics.get(topic).map(Vec::as_slice).unwrap_or_default();
+        seats.iter().filter(|seat| seat.until > now).count()
+    }
+
     /// Forgets a desk at once. One that is not known is no error: it may have been forgotten.
     pub fn leave(&self, topic: &TopicName, key: &str, session: &str) {
         let mut topics = self.lock();
@@ -160,6 +167,8 @@ mod tests {
         let later = now + DESK_STAYS / 2;
         let both = desks.stay(&t, desk("l", "b", "Ben"), later).expect("room");
         assert_eq!(names(&both), ["Ada", "Ben"]);
+        assert_eq!((desks.at(&t, later), desks.at(&topic("u"), later)), (2, 0));
+        assert_eq!(desks.at(&t, now + DESK_STAYS), 1, "nobody is asked for it");
         // Other topics know nothing of them.
         let other = desks
             .stay(&topic("u"), desk("k", "a", "Ada"), later)

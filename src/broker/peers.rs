@@ -63,6 +63,27 @@ impl Broker {
         });
     }
 
+    /// Says again that this node has let go of a retracted body, once it is so: another node asks.
+    async fn confirm_again(self: Arc<Self>, topic: TopicName, offset: Offset) {
+        let channel = self.channel_in_use(&topic);
+        let has_it = match &channel {
+            Some(channel) => channel.head() >= offset,
+            None => {
+                let name = topic.clone();
+                let stored = self.blocking(move |store| store.topic(&name)).await;
+                matches!(stored, Ok(Some(stored)) if stored.head >= offset)
+            }
+        };
+        if !has_it {
+            // It is said once the retraction is here.
+            return;
+        }
+        if let Some(channel) = channel {
+            self.release_older(&channel).await;
+        }
+        self.peers().let_go(&topic, offset);
+    }
+
     /// The nodes that have not confirmed a retraction in time.
     pub(super) async fn unconfirmed(&self, topic: &TopicName, offset: Offset) -> Vec<String> {
         self.peers()
@@ -70,23 +91,31 @@ impl Broker {
             .await
     }
 
-    pub(super) async fn run_peers(&self) {
-        if self.peers.get().is_none() {
+    pub(super) async fn run_peers(self: &Arc<Self>) {
+        let Some(mut asked) = self.peers().take_asked() else {
             return std::future::pending().await;
-        }
+        };
         let mut tick = tokio::time::interval(COUNT_EVERY);
         loop {
-            tick.tick().await;
-            let channels: Vec<Arc<Channel>> = self.channels_in_use();
-            let readers = channels
-                .iter()
-                .map(|channel| (channel.name().clone(), channel.readers()))
-                .filter(|(_, readers)| *readers > 0)
-                .collect();
-            self.peers().announce(readers);
-            for channel in channels {
-                channel.set_elsewhere(self.peers().readers(channel.name()));
+            tokio::select! {
+                _ = tick.tick() => self.share_readers(),
+                Some((topic, offset)) = asked.recv() => {
+                    tokio::spawn(Arc::clone(self).confirm_again(topic, offset));
+                }
             }
+        }
+    }
+
+    fn share_readers(&self) {
+        let channels: Vec<Arc<Channel>> = self.channels_in_use();
+        let readers = channels
+            .iter()
+            .map(|channel| (channel.name().clone(), channel.readers()))
+            .filter(|(_, readers)| *readers > 0)
+            .collect();
+        self.peers().announce(readers);
+        for channel in channels {
+            channel.set_elsewhere(self.peers().readers(channel.name()));
         }
     }
 }

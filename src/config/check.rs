@@ -90,7 +90,8 @@ fn nats(layers: &Layers) -> Result<(), ConfigError> {
         return Err(refused(
             layers,
             "nats.servers",
-            format!("{:?}", form.servers),
+            // Their URLs may have a password.
+            form.servers.len(),
             reason,
         ));
     }
@@ -110,7 +111,8 @@ fn nats(layers: &Layers) -> Result<(), ConfigError> {
             return Err(refused(
                 layers,
                 "nats.servers",
-                format!("{server:?}"),
+                // The URL may have a password.
+                server.rsplit('@').next().unwrap_or_default(),
                 reason,
             ));
         }

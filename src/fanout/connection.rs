@@ -223,15 +223,22 @@ impl Connection {
                 other => return other,
             }
         }
-        self.blocked_at = None;
+        self.unblock(now);
         self.tidy();
         Flushed::Clear
+    }
+
+    /// The kernel has room again. A ping that waited unread in front of what filled the socket may be answered from now.
+    fn unblock(&mut self, now: u32) {
+        if self.blocked_at.take().is_some() && self.awaits_pong {
+            self.pinged_at = now;
+        }
     }
 
     fn write_or_keep(&mut self, partial: Partial, now: u32) -> Flushed {
         match self.send(&partial.rest) {
             Sent::Whole => {
-                self.blocked_at = None;
+                self.unblock(now);
                 Flushed::Clear
             }
             Sent::Part(count) => {

@@ -41,16 +41,18 @@ pub fn read_frames<'a>(
         .into_iter()
         .find_map(|piece| assembly.read(piece, accepts, &mut received).err());
     FrameRead {
-        messages: received.into_iter().map(message).collect(),
+        messages: received.into_iter().filter_map(message).collect(),
         refused: refused.map(crate::protocol::CloseCode::as_u16),
     }
 }
 
-fn message(received: Received) -> Message {
-    match received {
+/// A fragment that completes nothing is no message.
+fn message(received: Received) -> Option<Message> {
+    Some(match received {
+        Received::Fragment => return None,
         Received::Text(text) => Message::Text(text),
         Received::Ping(payload) => Message::Ping(payload.to_vec()),
         Received::Pong => Message::Pong,
         Received::Close(code) => Message::Close(code),
-    }
+    })
 }

@@ -15,11 +15,13 @@ use crate::protocol::{CloseCode, InflateError, Wire, inflate};
 /// Longest payload of a control frame (RFC 6455, section 5.5), in bytes.
 const CONTROL_BYTES_MAX: u64 = 125;
 
-/// One whole message of a reader.
+/// A message of a reader, or a piece of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Received {
     /// A text message.
     Text(String),
+    /// A fragment of one that goes on: it says nothing, but was sent.
+    Fragment,
     /// A ping, with what the pong has to say.
     Ping(Bytes),
     /// A pong.
@@ -125,6 +127,7 @@ impl Assembly {
                     received.push(Received::Text(message.text(accepts)?));
                 } else {
                     self.fragments = Some(message);
+                    received.push(Received::Fragment);
                 }
             }
         }

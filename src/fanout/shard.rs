@@ -182,12 +182,18 @@ impl Shard {
             self.writable(key);
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
-            // What a peer sends is read with care, and still: one connection's panic ends that connection only.
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.readable(key)));
-            if outcome.is_err() {
-                tracing::error!("reading from a connection panicked; it is cut off");
-                self.broken.push(key);
-            }
+            self.guarded(key, |shard| shard.readable(key));
+        }
+    }
+
+    /// Does what a peer's bytes ask for. They are read with care, and still: one connection's panic ends that connection
+    /// only.
+    fn guarded(&mut self, key: Key, read: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| read(self))).is_err() {
+            tracing::error!("reading from a connection panicked; it is cut off");
+            self.broken.push(key);
+            // It was lent to the read that did not come back.
+            self.buffer.resize(READ_BUFFER, 0);
         }
     }
 
@@ -262,11 +268,11 @@ impl Shard {
             self.subscribe(key, topic, after);
         }
         if !left_over.is_empty() {
-            self.take_bytes(key, &left_over);
+            self.guarded(key, |shard| shard.take_bytes(key, &left_over));
         }
         if has_session {
             // What the session has read already is announced by no event.
-            self.readable(key);
+            self.guarded(key, |shard| shard.readable(key));
         }
     }
 

@@ -163,13 +163,15 @@ impl Http {
         let Ok(origin) = origin.to_str() else {
             return false;
         };
+        let authority = origin
+            .strip_prefix("https://")
+            .or_else(|| origin.strip_prefix("http://"))
+            .filter(|authority| !authority.is_empty());
         let own = headers
             .get(header::HOST)
             .and_then(|host| host.to_str().ok())
             .is_some_and(|host| {
-                origin
-                    .split_once("://")
-                    .is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
+                authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
             });
         own || self.options.origins.iter().any(|allowed| allowed == origin)
     }

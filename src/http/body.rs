@@ -4,12 +4,26 @@ use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 use super::Http;
 use super::problem::Problem;
 use crate::model::Invalid;
 use crate::protocol::Code;
+
+/// Two readers of a JSON object may each take another one of two equal names (RFC 8259, section 4).
+const TWICE: &str = "is there twice";
+
+/// A JSON value whose objects have no name twice: what a merge patch is read as.
+#[derive(Debug)]
+pub(super) struct Unambiguous(pub Value);
+
+struct UnambiguousVisitor;
+
+/// Fails where it is read: so the error has the path of a value that must not be there.
+struct Twice;
 
 impl Http {
     /// The JSON of a write's body, at most `bytes_max` long.
@@ -64,10 +78,10 @@ impl Http {
         )
         .await
         .map_err(|_| {
-            let seconds = self.options.body_timeout.as_secs();
+            let within = self.options.body_timeout;
             Problem::new(
                 Code::Timeout,
-                format!("the body did not arrive within {seconds} s"),
+                format!("the body did not arrive within {within:?}"),
             )
         })?;
         match collected {
@@ -86,7 +100,7 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let inner = error.into_inner();
         if inner.is_data() {
             let field = if path == "." { String::new() } else { path };
-            Problem::from(Invalid::new(field, inner.to_string()))
+            invalid(field, &inner.to_string()).into()
         } else {
             Problem::new(Code::InvalidJson, format!("the body is not JSON: {inner}"))
         }
@@ -96,7 +110,26 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
+/// The error of a field. Of a field that is there twice serde knows the name, and only the path of what it is in.
+fn invalid(path: String, message: &str) -> Invalid {
+    let twice = message
+        .strip_prefix("duplicate field `")
+        .and_then(|rest| rest.split_once('`'));
+    match twice {
+        Some((name, _)) if path.is_empty() => Invalid::new(name, TWICE),
+        Some((name, _)) => Invalid::new(format!("{path}.{name}"), TWICE),
+        None => Invalid::new(path, message),
+    }
+}
+
 fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let codings = headers.get_all(header::CONTENT_ENCODING);
+    if codings.iter().any(|coding| coding != "identity") {
+        return Err(Problem::new(
+            Code::UnsupportedMediaType,
+            "the body is sent as it is, without a Content-Encoding",
+        ));
+    }
     let media_type = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -113,4 +146,68 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
         Code::UnsupportedMediaType,
         "the body is JSON: send Content-Type: application/json",
     ))
+}
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UnambiguousVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Twice {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(D::Error::custom(TWICE))
+    }
+}
+
+impl<'de> Visitor<'de> for UnambiguousVisitor {
+    type Value = Unambiguous;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Unambiguous, E> {
+        Ok(Unambiguous(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Unambiguous, E> {
+        Ok(Unambiguous(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Unambiguous, E> {
+        Ok(Unambiguous(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Unambiguous, E> {
+        Ok(Unambiguous(value.into()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Unambiguous, E> {
+        Ok(Unambiguous(value.into()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Unambiguous, E> {
+        Ok(Unambiguous(Value::Null))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Unambiguous, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Unambiguous(item)) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Unambiguous(items.into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unambiguous, A::Error> {
+        let mut fields = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if fields.contains_key(&name) {
+                map.next_value::<Twice>()?;
+            }
+            let Unambiguous(value) = map.next_value()?;
+            fields.insert(name, value);
+        }
+        Ok(Unambiguous(fields.into()))
+    }
 }

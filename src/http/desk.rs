@@ -56,8 +56,9 @@ pub(super) async fn topics(
     let limit = query.limit_of(TOPICS_DEFAULT, TOPICS_MAX)?;
     let wanted = query.get("match").map(glob).transpose()?;
     let grant = http.signed_in(&headers)?;
+    let reads = Arc::clone(&grant);
     let keep = move |name: &crate::model::TopicName| {
-        grant.may(Right::Read, name)
+        reads.may(Right::Read, name)
             && wanted
                 .as_ref()
                 .is_none_or(|wanted| wanted.matches(name.as_str()))
@@ -65,8 +66,15 @@ pub(super) async fn topics(
     let listed = http.broker.listed_topics(keep, limit).await?;
     let topics = listed
         .iter()
-        .map(|topic| topic_json(&http, topic))
-        .collect::<Result<Vec<_>, _>>()?;
+        .map(|topic| {
+            let mut json = topic_json(&http, topic)?;
+            if grant.may(Right::Inspect, &topic.topic.name) {
+                let desks = http.broker.desks().at(&topic.topic.name, Instant::now());
+                json["desks"] = desks.into();
+            }
+            Ok(json)
+        })
+        .collect::<Result<Vec<_>, Problem>>()?;
     Ok(for_caller(&json!({ "topics": topics })))
 }
 

@@ -5,10 +5,10 @@ use axum::extract::{Path, State as Extract};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::State;
 use super::auth::{entry_id, if_match, topic_name};
+use super::body::Unambiguous;
 use super::problem::Problem;
 use super::response::{position_json, written};
 use crate::broker::{Published, Retracted};
@@ -82,7 +82,7 @@ pub(super) async fn revise(
     let grant = http.require(&headers, Right::Publish, &topic)?;
     let request = http.write_request(&headers, &grant)?;
     let expect = if_match(&headers)?;
-    let patch: Value = http
+    let Unambiguous(patch) = http
         .json(&headers, body, http.options.body_bytes_max)
         .await?;
     let published = http

@@ -25,7 +25,7 @@ pub struct Handshake {
 /// Why it is none.
 pub fn handshake(headers: &HeaderMap) -> Result<Handshake, &'static str> {
     Ok(Handshake {
-        accept: websocket::accept_key(headers)?,
+        accept: websocket::handshake_key(headers)?,
         speaks_ours: websocket::offers_subprotocol(headers),
         deflates: websocket::offers_deflate(headers),
     })

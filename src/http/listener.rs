@@ -227,6 +227,8 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
+        // The buffer alone is no bound: a head that comes in pieces may fill it more than once.
+        .max_header_size(options.header_bytes_max)
         .max_buf_size(options.header_bytes_max)
         .max_headers(options.headers_max)
         .serve_connection(TokioIo::new(stream), service)

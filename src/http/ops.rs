@@ -48,6 +48,7 @@ async fn readyz(Extract(http): State, RawQuery(query): RawQuery) -> Response {
         body["lag_records"] = state.lag.into();
         body["silent_s"] = state.silent_s.into();
         body["applied"] = state.applied.into();
+        body["synced"] = state.synced.into();
         let nodes = state.nodes.into_iter().map(|node| {
             serde_json::json!({"node": node.name, "silent_s": node.silent_s, "applied": node.applied})
         });

@@ -4,10 +4,10 @@ use axum::body::Body;
 use axum::extract::{Path, State as Extract};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use serde_json::Value;
 
 use super::State;
 use super::auth::{if_match, topic_name};
+use super::body::Unambiguous;
 use super::problem::Problem;
 use super::response::{position_json, written};
 use crate::broker::TopicAnswer;
@@ -44,7 +44,7 @@ pub(super) async fn patch(
     let grant = http.require(&headers, Right::Publish, &topic)?;
     let request = http.write_request(&headers, &grant)?;
     let expect = if_match(&headers)?;
-    let patch: Value = http
+    let Unambiguous(patch) = http
         .json(&headers, body, http.options.body_bytes_max)
         .await?;
     let answer = http

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::body::HttpBody;
 use axum::extract::{RawQuery, Request, State as Extract};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
@@ -14,6 +15,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::auth::topic_name;
 use super::guard::Client;
+use super::head::ends_connection;
 use super::listener::Peer;
 use super::problem::Problem;
 use super::read::Query;
@@ -28,19 +30,23 @@ const ACCEPT: header::HeaderName = header::SEC_WEBSOCKET_ACCEPT;
 const EXTENSIONS: header::HeaderName = header::SEC_WEBSOCKET_EXTENSIONS;
 const PROTOCOL: header::HeaderName = header::SEC_WEBSOCKET_PROTOCOL;
 
-/// Answers the handshake and hands the socket over.
+/// Answers the handshake and hands the socket over. Where it is refused the connection ends: a proxy may take what
+/// follows for the frames of a WebSocket, and it must not be served as requests.
 pub(super) async fn upgrade(
     Extract(http): State,
     RawQuery(query): RawQuery,
     request: Request,
-) -> Result<Response, Problem> {
+) -> Response {
+    open(http, query.as_deref(), request).unwrap_or_else(refused)
+}
+
+fn open(http: Arc<Http>, query: Option<&str>, request: Request) -> Result<Response, Problem> {
+    let accept = accept_key(&request).map_err(|detail| {
+        Problem::new(Code::InvalidParameter, detail).with_status(StatusCode::UPGRADE_REQUIRED)
+    })?;
     let headers = request.headers();
-    let accept = match accept_key(headers) {
-        Ok(accept) => accept,
-        Err(problem) => return Ok(upgrade_required(problem)),
-    };
     let origin_allowed = http.origin_allowed(headers);
-    let query = Query::parse(query.as_deref());
+    let query = Query::parse(query);
     let subscribe = first_subscribe(&query)?;
     let grant = http.caller(headers, &query)?;
     let speaks_ours = offers_subprotocol(headers);
@@ -158,7 +164,18 @@ pub(super) fn first_subscribe(
     }
 }
 
-pub(super) fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, &'static str> {
+fn accept_key(request: &Request) -> Result<HeaderValue, &'static str> {
+    if request.version() != Version::HTTP_11 {
+        return Err("a WebSocket handshake is a request of HTTP/1.1");
+    }
+    if !request.body().is_end_stream() {
+        return Err("a WebSocket handshake has no body");
+    }
+    handshake_key(request.headers())
+}
+
+/// The answer to the key among the fields of a handshake.
+pub(super) fn handshake_key(headers: &HeaderMap) -> Result<HeaderValue, &'static str> {
     let has = |name: header::HeaderName, word: &str| {
         headers
             .get_all(name)
@@ -195,17 +212,19 @@ fn is_key(key: &[u8]) -> bool {
     digits.len() == 21 && digits.iter().all(is_digit) && b"AQgw".contains(last)
 }
 
-fn upgrade_required(detail: &'static str) -> Response {
-    let mut response = Problem::new(Code::InvalidParameter, detail)
-        .with_status(StatusCode::UPGRADE_REQUIRED)
-        .into_response();
-    let fields = response.headers_mut();
-    fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    fields.insert(
-        header::SEC_WEBSOCKET_VERSION,
-        HeaderValue::from_static("13"),
-    );
+/// The answer to a handshake that is refused, and the last one on its connection.
+fn refused(problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    if response.status() == StatusCode::UPGRADE_REQUIRED {
+        let fields = response.headers_mut();
+        fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        fields.insert(
+            header::SEC_WEBSOCKET_VERSION,
+            HeaderValue::from_static("13"),
+        );
+    }
+    ends_connection(&mut response);
     response
 }
 
@@ -251,7 +270,7 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        accept_key(&headers)
+        handshake_key(&headers)
     }
 
     #[test]

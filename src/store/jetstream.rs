@@ -7,6 +7,7 @@
 mod erasing;
 mod lanes;
 mod link;
+mod members;
 mod migrating;
 mod nodes;
 mod opening;
@@ -94,6 +95,8 @@ struct Inner {
     /// This node has something of its own to erase.
     erase: Notify,
     erasures: AtomicU64,
+    /// Whether the servers sync each record before they acknowledge it; none where they don't say.
+    synced: Option<bool>,
     failed: OnceLock<String>,
     closing: watch::Sender<bool>,
 }
@@ -134,6 +137,7 @@ impl Inner {
         while !self.lanes_are_empty() && tokio::time::Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+        self.leave().await;
         self.say_goodbye().await;
         self.closing.send_replace(true);
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 
 use super::Refused;
 use crate::model::{Offset, TopicName};
@@ -20,7 +21,11 @@ pub trait Peers: Send + Sync + 'static {
     /// Says that this node has let go of what the change at `offset` retracted.
     fn let_go(&self, topic: &TopicName, offset: Offset);
 
-    /// Waits for the others to say so, for at most `within`; gives the nodes that have not.
+    /// Retractions of which another node asks whether this one has let go of them: it was not there to say so, or the
+    /// other one was not there to hear it. One taker; none for a single node.
+    fn take_asked(&self) -> Option<mpsc::Receiver<(TopicName, Offset)>>;
+
+    /// Waits for the others to say so, for at most `within`, and asks them; gives the nodes that have not.
     fn waiting_for<'a>(
         &'a self,
         topic: &'a TopicName,
@@ -56,6 +61,8 @@ pub struct ClusterState {
     pub applied: u64,
     /// Records that retracted bodies are still to be taken out of.
     pub erasures: u64,
+    /// Whether the servers sync each record to the disk before they acknowledge it; none where they don't say.
+    pub synced: Option<bool>,
     /// The other nodes that it has heard of and that have not said goodbye.
     pub nodes: Vec<NodeState>,
 }
@@ -81,6 +88,10 @@ impl Peers for Alone {
     }
 
     fn let_go(&self, _: &TopicName, _: Offset) {}
+
+    fn take_asked(&self) -> Option<mpsc::Receiver<(TopicName, Offset)>> {
+        None
+    }
 
     fn waiting_for<'a>(
         &'a self,

@@ -1,9 +1,13 @@
 //! Several nodes on one log: what one takes the others have, whoever goes away and comes back.
 
+mod clocks;
 mod cut_off;
+mod hole;
 mod migrate;
 mod regression;
 mod retraction;
+mod start;
+mod syncing;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -56,6 +56,15 @@ async fn desks_of_a_topic_see_each_other() {
     let elsewhere = stay(&other, "u", "session-2", json!({"name": "Ben"})).await;
     assert_eq!(elsewhere["desks"].as_array().map(Vec::len), Some(1));
 
+    // The list of topics has their number, for those who may know.
+    let listed = async |key: &str| {
+        let list = server.get("/v1/topics?match=t").key(key).expect(200).await;
+        list["topics"][0].get("desks").cloned()
+    };
+    assert_eq!(listed(&other).await, Some(json!(2)));
+    let publisher = server.key(Role::Publisher, "*");
+    assert_eq!(listed(&publisher).await, None);
+
     // A key can't close another one's desk, and closing twice is no error.
     for (key, left) in [(&other, 2), (&server.desk, 1), (&server.desk, 1)] {
         let path = "/v1/topics/t/desks/session-1";

@@ -13,6 +13,7 @@ mod drain;
 mod embargo;
 mod embed;
 mod errors;
+mod hostile;
 mod house;
 mod idempotency;
 mod limits;

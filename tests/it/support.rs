@@ -3,6 +3,7 @@
 pub mod bytes;
 pub mod call;
 pub mod frames;
+pub mod garbler;
 pub mod jwt;
 pub mod load;
 pub mod nats;

@@ -282,6 +282,40 @@ async fn who_says_nothing_is_closed() {
     assert_eq!(ws.change().await["offset"], 2);
 }
 
+/// A ping waits unread in front of whatever fills a socket. Who reads on has the whole time for its pong.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_on_after_a_stall_has_time_for_its_pong() {
+    let pong_within = Duration::from_secs(2);
+    let server = Server::start_with(|config| {
+        config.websocket.ping_every = Duration::from_millis(400);
+        config.websocket.pong_within = pong_within;
+    })
+    .await;
+    server.publish("t", "one").await;
+    let mut socket = raw_handshake(&server, "?topic=t").await;
+    while raw_frame(&mut socket).await.0 != 0x89 {}
+    let pinged = tokio::time::Instant::now();
+    // More than the socket's buffers hold, before the pong is due; and then that time goes by.
+    let entries = 60;
+    for _ in 0..entries {
+        server.publish("t", &"z".repeat(100_000)).await;
+    }
+    assert!(pinged.elapsed() < pong_within, "it was full too late");
+    tokio::time::sleep_until(pinged + pong_within + Duration::from_millis(300)).await;
+    for _ in 0..entries {
+        assert_eq!(raw_frame(&mut socket).await.0, 0x81, "a change");
+    }
+    tokio::time::sleep(pong_within / 4).await;
+    socket
+        .write_all(&[0x8A, 0x80, 0, 0, 0, 0])
+        .await
+        .expect("sent");
+    server.publish("t", "live again").await;
+    while raw_frame(&mut socket).await.0 == 0x89 {}
+    // And who sends none is still closed.
+    assert_eq!(raw_close(&mut socket).await, 4003);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_tells_everyone_when_to_come_back() {
     let server = Server::start_with(|config| config.drain = Duration::from_secs(2)).await;
@@ -357,16 +391,23 @@ async fn read_byte(socket: &mut TcpStream) -> Option<u8> {
         .ok()
 }
 
+/// The first byte of the next frame, and its payload.
+async fn raw_frame(socket: &mut TcpStream) -> (u8, Vec<u8>) {
+    let first = read_byte(socket).await.expect("a frame");
+    let length = match read_byte(socket).await.expect("a length") {
+        127 => usize::try_from(socket.read_u64().await.expect("a length")).expect("a length"),
+        126 => socket.read_u16().await.expect("a length").into(),
+        short => usize::from(short),
+    };
+    let mut payload = vec![0; length];
+    socket.read_exact(&mut payload).await.expect("a payload");
+    (first, payload)
+}
+
 /// The code of the close frame, past whatever comes before it; then the server ends the stream.
 async fn raw_close(socket: &mut TcpStream) -> u16 {
     loop {
-        let first = read_byte(socket).await.expect("a frame");
-        let length = match read_byte(socket).await.expect("a length") {
-            126 => socket.read_u16().await.expect("a length").into(),
-            short => usize::from(short),
-        };
-        let mut payload = vec![0; length];
-        socket.read_exact(&mut payload).await.expect("a payload");
+        let (first, payload) = raw_frame(socket).await;
         if first == 0x88 {
             assert_eq!(read_byte(socket).await, None, "nothing follows a close");
             return u16::from_be_bytes([payload[0], payload[1]]);

@@ -11,12 +11,14 @@ use crate::args::{self, Content};
 use crate::cluster::{Cluster, Layout, SERVERS};
 use crate::proc::Process;
 use crate::reader::Pulse;
-use crate::report::Report;
+use crate::report::{Report, as_f64};
 use crate::scenario::{Readers, Scenario};
 
 /// How long the brokers rest between connecting and publishing.
 const SETTLE: Duration = Duration::from_secs(2);
-/// How long readers of a broker that died may take until all have resumed.
+/// How long the readers of a broker that died may take until all have resumed elsewhere.
+const RESUME_DUE: Duration = Duration::from_secs(10);
+/// How long is waited for it.
 const RESUME_MAX: Duration = Duration::from_secs(60);
 
 /// `loadtest cluster`.
@@ -60,7 +62,7 @@ enum Strike {
     None,
     /// One broker is killed
     Kill,
-    /// Every broker but the one that is published at, and every NATS server, is restarted, one after the other
+    /// Every broker and every NATS server is restarted, one after the other; the publisher goes on at another broker
     Rolling,
 }
 
@@ -122,32 +124,48 @@ async fn in_folder(
     let (mut part, struck) = (part?, struck?);
     part.tally.violations.merge(&arrived.violations);
     let lost = std::mem::take(&mut part.tally.violations.closed);
-    if let Some(resumed) = struck {
-        report.count(
-            "reconnects",
-            "connections that were lost, and resumed",
-            lost,
-        );
-        report.figure("resumed_s", "all resumed after", resumed.as_secs_f64(), "s");
-        // What the examples say of lost connections is what was done to them.
-        part.tally
-            .violations
-            .examples
-            .retain(|example| !example.contains("lost its connection"));
-    } else {
-        part.tally.violations.closed = lost;
-    }
-    if args.strike == Strike::Rolling {
-        let most = readers * u64::from(args.brokers - 1);
-        if lost > most {
-            report.fail(format!(
-                "{lost} reconnects, at most {most} were due: one a reader and node"
-            ));
+    match struck {
+        Some(resumed) => {
+            // What the examples say of lost connections is what was done to them.
+            part.tally
+                .violations
+                .examples
+                .retain(|example| !example.contains("lost its connection"));
+            tell(args, report, lost, resumed);
         }
+        None => part.tally.violations.closed = lost,
     }
     part.report(report, "");
     part.expect_all(report, readers, u64::from(args.readers.topics));
     Ok(())
+}
+
+/// Says how readers came through what was done to the brokers, and whether that is what is promised.
+fn tell(args: &ClusterArgs, report: &mut Report, lost: u64, resumed: Duration) {
+    let readers = u64::from(args.readers.readers);
+    report.count(
+        "reconnects",
+        "connections that were lost, and resumed",
+        lost,
+    );
+    report.figure(
+        "reconnects_per_reader",
+        "of them for each reader",
+        as_f64(lost) / as_f64(readers),
+        "",
+    );
+    report.figure("resumed_s", "all resumed after", resumed.as_secs_f64(), "s");
+    if args.strike == Strike::Kill && resumed > RESUME_DUE {
+        report.fail(format!(
+            "the readers of the broker that died took {resumed:?} until all had resumed, {RESUME_DUE:?} at most were due"
+        ));
+    }
+    let most = readers * u64::from(args.brokers);
+    if args.strike == Strike::Rolling && lost > most {
+        report.fail(format!(
+            "{lost} reconnects, at most {most} were due: one a reader and node"
+        ));
+    }
 }
 
 /// Does what is to happen; how long the readers took to be all there again.
@@ -167,7 +185,7 @@ async fn strike(
         }
         Strike::Rolling => {
             let mut longest = Duration::ZERO;
-            for index in 1..args.brokers {
+            for index in 0..args.brokers {
                 cluster.restart_broker(index).await?;
                 longest = longest.max(resumed(&view, readers).await?);
             }

@@ -1,7 +1,9 @@
 //! `tables`: reports of earlier runs as Markdown tables, written between two marks of a document. So a document of
-//! figures is made anew by the machine that measured them, and nobody copies numbers.
+//! figures is made anew by the machine that measured them, and nobody copies numbers. Plots go beside it.
 
 mod beside;
+mod pairs;
+mod plots;
 mod ratios;
 
 use std::fmt::Write as _;
@@ -21,7 +23,8 @@ const END: &str = "<!-- tables: end -->";
 pub struct TablesArgs {
     /// Folder with reports (`--json`), taken in the order of their names
     folder: PathBuf,
-    /// Document whose part between `<!-- tables: begin -->` and `<!-- tables: end -->` is replaced
+    /// Document whose part between `<!-- tables: begin -->` and `<!-- tables: end -->` is replaced; its plots go into
+    /// the folder `plots` beside it
     #[arg(long, value_name = "FILE")]
     into: PathBuf,
 }
@@ -40,7 +43,10 @@ pub fn run(args: &TablesArgs) -> Result<()> {
     let runs = read(&args.folder)?;
     let document = std::fs::read_to_string(&args.into)
         .with_context(|| format!("can't read {}", args.into.display()))?;
-    let text = place(&document, &tables(&runs)?)
+    let mut text = String::new();
+    plots::write(&mut text, &runs, &args.into.with_file_name("plots"))?;
+    tables(&mut text, &runs)?;
+    let text = place(&document, &text)
         .with_context(|| format!("{} has no {BEGIN} … {END}", args.into.display()))?;
     std::fs::write(&args.into, text).with_context(|| format!("can't write {}", args.into.display()))
 }
@@ -76,26 +82,28 @@ fn place(document: &str, tables: &str) -> Option<String> {
     Some(format!("{before}{BEGIN}\n\n{tables}\n{END}{after}"))
 }
 
-fn tables(runs: &[Run]) -> Result<String> {
-    let mut text = String::new();
+fn tables(text: &mut String, runs: &[Run]) -> Result<()> {
     let (compared, runs_of_ours): (Vec<_>, Vec<_>) = runs
         .iter()
         .partition(|run| run.report["command"] == "compare");
     for run in compared {
-        beside::table(&mut text, run)?;
+        beside::table(text, run)?;
     }
     let (ratios, others): (Vec<_>, Vec<_>) = runs_of_ours
         .into_iter()
         .partition(|run| run.report["command"] == "ratio");
     if !ratios.is_empty() {
-        ratios::table(&mut text, &ratios)?;
-        ratios::by_readers(&mut text, &ratios)?;
+        ratios::table(text, &ratios)?;
+        ratios::by_readers(text, &ratios)?;
     }
     for run in others {
-        run_tables(&mut text, run)?;
+        if run.report["command"] == "pair" {
+            pairs::table(text, run)?;
+        } else {
+            run_tables(text, run)?;
+        }
     }
-    machines(&mut text, runs)?;
-    Ok(text)
+    machines(text, runs)
 }
 
 fn run_tables(text: &mut String, run: &Run) -> Result<()> {

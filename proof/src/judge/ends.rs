@@ -74,7 +74,7 @@ impl<'a> Case<'a> {
                         && other.first.topic == known.first.topic
                         && other.first.entry == known.first.entry
                 });
-                let patience = (*until).max(calm).saturating_add(self.options.calm_us);
+                let patience = (*until).max(calm).saturating_add(self.options.release_us);
                 let due = stands && whole && !revised && patience <= end && known.stands.is_empty();
                 due && self.was_looked_for(&known.first.topic, &known.first.entry, *until)
             })
@@ -101,7 +101,8 @@ impl<'a> Case<'a> {
         });
         let snapshot = known.and_then(|topic| topic.snapshot.as_ref());
         let in_it = snapshot.is_some_and(|(_, there)| there.contains(entry));
-        !in_it && (read || snapshot.is_some_and(|(asked, _)| *asked > until + self.options.calm_us))
+        !in_it
+            && (read || snapshot.is_some_and(|(asked, _)| *asked > until + self.options.release_us))
     }
 
     /// R8.

@@ -176,7 +176,7 @@ impl<'a> Case<'a> {
             .writes
             .places
             .get(&(read.topic.as_str(), &read.place))
-            .and_then(|standing| standing.redacted);
+            .and_then(|standing| standing.redacted.get(self.node).copied());
         if redacted.is_some_and(|redacted| redacted < since) {
             let what = format!("{} is back where a redaction stood", read.value);
             self.broken(Rule::R2, &read.topic, place, reader, what);

@@ -37,8 +37,8 @@ pub(super) struct Value<'a> {
 #[derive(Default)]
 pub(super) struct Standing<'a> {
     pub(super) value: Option<&'a str>,
-    /// When a redaction was first seen here.
-    pub(super) redacted: Option<u64>,
+    /// When a redaction was first seen here, at each node: another one may be behind until the retraction is acknowledged.
+    pub(super) redacted: HashMap<&'a str, u64>,
     /// Whether a reader got its value.
     pub(super) read: bool,
 }
@@ -265,13 +265,13 @@ impl<'a> Case<'a> {
 
     /// A redaction may stand in the place of a change whose entry somebody tried to take back.
     fn redaction(&mut self, read: &'a Read) {
-        let now = self.now;
+        let (now, node) = (self.now, self.node);
         let standing = self
             .writes
             .places
             .entry((&read.topic, &read.place))
             .or_default();
-        standing.redacted = standing.redacted.or(Some(now));
+        standing.redacted.entry(node).or_insert(now);
         let value = standing.value;
         let other = value
             .and_then(|value| self.writes.values.get(value))

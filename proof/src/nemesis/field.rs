@@ -10,13 +10,17 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tenbells::keys::{KeyFile, Role};
 
-use super::callers::{Caller, Recorder};
-use super::member::Member;
+use super::callers::Caller;
+use super::member::{Member, faketime};
+use super::recorder::Recorder;
+use super::strikes::Means;
 
 /// How many of each there are.
 pub(super) const SIZE: usize = 3;
 /// How long the field may take to begin.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at two clocks, in seconds.
+const CLOCK_SLACK_S: i64 = 10;
 /// Users of the brokers and of the servers: nobody else's.
 const BROKER_UID: u32 = 42_001;
 const NATS_UID: u32 = 42_101;
@@ -114,17 +118,20 @@ impl Field {
     }
 
     pub(super) fn caller(&self, recorder: &Recorder, first: usize) -> Caller {
-        Caller::new(
-            recorder.clone(),
-            self.bases(),
-            first,
-            &self.key,
-            self.http.clone(),
-        )
+        Caller {
+            recorder: recorder.clone(),
+            bases: self.bases(),
+            at: first,
+            key: self.key.clone(),
+            http: self.http.clone(),
+        }
     }
 
-    pub(super) fn partitions(&self) -> bool {
-        self.can_partition
+    pub(super) fn means(&self) -> Means {
+        Means {
+            partitions: self.can_partition,
+            clocks: faketime().is_some(),
+        }
     }
 
     pub(super) fn check_all_run(&mut self) -> Result<()> {
@@ -146,10 +153,7 @@ impl Field {
     pub(super) async fn until_healthy(&mut self, patience: Duration) -> Result<()> {
         self.until_servers_are_well(patience).await?;
         for index in 0..SIZE {
-            let url = format!(
-                "http://127.0.0.1:{}/readyz",
-                BROKER_PORT + 2 * port(index) + 1
-            );
+            let url = format!("{}/readyz", admin(index));
             self.until_ok(&url, patience).await?;
         }
         Ok(())
@@ -177,6 +181,25 @@ impl Field {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Waits until a broker answers, with a clock that is off by so many seconds.
+    pub(super) async fn until_clock_is_off(
+        &mut self,
+        index: usize,
+        by: i64,
+        patience: Duration,
+    ) -> Result<()> {
+        let url = format!("{}/healthz", admin(index));
+        self.until_ok(&url, patience).await?;
+        let answer = self.http.get(&url).send().await?;
+        let date = answer.headers().get("date").context("a date")?.to_str()?;
+        let shown = jiff::fmt::rfc2822::parse(date)?.timestamp();
+        let off = shown.as_second() - jiff::Timestamp::now().as_second();
+        if (off - by).abs() > CLOCK_SLACK_S {
+            bail!("the clock of broker {index} is off by {off} s, and should be by {by} s");
+        }
+        Ok(())
     }
 
     /// Which server leads the log; the first one where that can't be known.
@@ -244,6 +267,11 @@ impl Field {
         }
         Ok(())
     }
+}
+
+/// Where a broker is operated.
+fn admin(index: usize) -> String {
+    format!("http://127.0.0.1:{}", BROKER_PORT + 2 * port(index) + 1)
 }
 
 fn letter(index: usize) -> char {

@@ -16,6 +16,22 @@ pub(super) struct Member {
     command: Vec<OsString>,
     log: PathBuf,
     child: Option<Child>,
+    /// By how many seconds its clock is off from its next start on; only where that can be done.
+    pub(super) skew: i64,
+}
+
+/// What makes a process see another time, as Debian's package libfaketime has it: in the folder of each architecture.
+const FAKETIME: &str = "faketime/libfaketime.so.1";
+/// What it leaves behind where a process is killed.
+const SHARED_MEMORY: &str = "/dev/shm";
+
+/// The library that gives a process a clock that is off; none where it is not installed.
+pub(super) fn faketime() -> Option<PathBuf> {
+    let architectures = std::fs::read_dir("/usr/lib").ok()?;
+    architectures
+        .filter_map(Result::ok)
+        .map(|folder| folder.path().join(FAKETIME))
+        .find(|library| library.is_file())
 }
 
 impl Member {
@@ -27,6 +43,7 @@ impl Member {
             folder,
             command,
             child: None,
+            skew: 0,
         }
     }
 
@@ -42,6 +59,7 @@ impl Member {
         let mut command = Command::new("setpriv");
         command
             .args(["--reuid", &uid, "--regid", &uid, "--clear-groups", "--"])
+            .args(self.other_clock())
             .args(&self.command)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -56,10 +74,26 @@ impl Member {
         Ok(())
     }
 
+    /// What runs the program with a clock that is off. Its time of day alone: no machine's monotonic clock jumps.
+    fn other_clock(&self) -> Vec<String> {
+        let Some(library) = faketime().filter(|_| self.skew != 0) else {
+            return Vec::new();
+        };
+        vec![
+            "env".into(),
+            format!("LD_PRELOAD={}", library.display()),
+            format!("FAKETIME={:+}s", self.skew),
+            "FAKETIME_DONT_FAKE_MONOTONIC=1".into(),
+        ]
+    }
+
     pub(super) fn kill(&mut self) -> Result<()> {
         if let Some(mut child) = self.child.take() {
             signal(&child, "-KILL")?;
             child.wait()?;
+            if self.skew != 0 {
+                sweep(child.id());
+            }
         }
         Ok(())
     }
@@ -102,6 +136,17 @@ impl Drop for Member {
     fn drop(&mut self) {
         // It may end by itself at this moment.
         let _ = self.kill();
+    }
+}
+
+/// Removes what a killed process with another clock has left.
+fn sweep(pid: u32) {
+    for name in [
+        format!("faketime_shm_{pid}"),
+        format!("sem.faketime_sem_{pid}"),
+    ] {
+        // It is not there where the process made none.
+        let _ = std::fs::remove_file(Path::new(SHARED_MEMORY).join(name));
     }
 }
 

@@ -13,6 +13,18 @@ const AWAY: Duration = Duration::from_millis(700);
 /// How long servers may take until nothing is missing anywhere.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// By how many seconds a clock may be off: a day and two hours is more than anything here waits for.
+const SKEWS: [i64; 6] = [-93_600, -7_200, -20, 20, 7_200, 93_600];
+
+/// What can be done here.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Means {
+    /// Packets between processes can be dropped.
+    pub(super) partitions: bool,
+    /// A process can be given another clock.
+    pub(super) clocks: bool,
+}
+
 /// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Strike {
@@ -38,15 +50,19 @@ pub(super) enum Strike {
     CutServer(usize),
     /// No packets between the leader and the others.
     CutLeader,
+    /// A broker is killed, and its clock is off by so many seconds from then on, alone of the three.
+    SkewBroker(usize, i64),
 }
 
 impl Strike {
     /// The fault of a round: each kind comes once before one comes again.
-    pub(super) fn of_round(round: u32, random: &mut fastrand::Rng, partitions: bool) -> Self {
+    pub(super) fn of_round(round: u32, random: &mut fastrand::Rng, means: Means) -> Self {
         let who = random.usize(..SIZE);
+        let skew = SKEWS[random.usize(..SKEWS.len())];
         let kinds = [
             Self::KillBroker(who),
             Self::CutBroker(who),
+            Self::SkewBroker(who, skew),
             Self::KillLeader,
             Self::CutLeader,
             Self::EmptyServer(who),
@@ -59,7 +75,8 @@ impl Strike {
         ];
         let possible: Vec<Self> = kinds
             .into_iter()
-            .filter(|kind| partitions || !kind.is_partition())
+            .filter(|kind| means.partitions || !kind.is_partition())
+            .filter(|kind| means.clocks || !matches!(kind, Self::SkewBroker(..)))
             .collect();
         possible[round as usize % possible.len()]
     }
@@ -84,6 +101,7 @@ impl Strike {
             Self::CutBroker(_) => "broker cut off",
             Self::CutServer(_) => "server cut off",
             Self::CutLeader => "leader cut off",
+            Self::SkewBroker(..) => "broker's clock off",
         }
     }
 }
@@ -134,6 +152,7 @@ impl Field {
                 tokio::time::sleep(LASTS * 2).await;
                 self.heal()
             }
+            Strike::SkewBroker(who, skew) => self.skew_broker(who, skew).await,
             Strike::CutLeader => {
                 let leader = self.leader().await;
                 self.cut_server(leader)?;
@@ -141,6 +160,18 @@ impl Field {
                 self.heal()
             }
         }
+    }
+
+    async fn skew_broker(&mut self, who: usize, skew: i64) -> Result<()> {
+        for index in 0..SIZE {
+            let wanted = if index == who { skew } else { 0 };
+            if self.brokers[index].skew != wanted {
+                self.brokers[index].kill()?;
+                self.brokers[index].skew = wanted;
+                self.brokers[index].start()?;
+            }
+        }
+        self.until_clock_is_off(who, skew, PATIENCE).await
     }
 
     async fn restart_servers(&mut self, which: &[usize]) -> Result<()> {

@@ -62,3 +62,8 @@ fn a_damaged_folder_never_gives_other_content() {
 fn duplicated_publishes_are_one_entry_each() {
     faults(&["idempotency", "--publishes", "1000"]);
 }
+
+#[test]
+fn sockets_that_dribble_are_gone_in_time() {
+    faults(&["slowloris", "--sockets", "200"]);
+}

@@ -1,5 +1,7 @@
 //! Attacks, and what an article needs.
 
+mod hostile;
+
 use proptest::prelude::*;
 
 use super::*;

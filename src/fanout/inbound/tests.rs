@@ -54,6 +54,7 @@ fn reads_text_in_one_piece_and_in_fragments_with_a_ping_between() {
     bytes.extend(frame(0x88, &[0x03, 0xe8]));
     let expected = [
         Received::Text("one".into()),
+        Received::Fragment,
         Received::Ping(Bytes::from_static(b"?")),
         Received::Text("two".into()),
         Received::Pong,
@@ -117,7 +118,7 @@ fn a_declared_length_is_refused_before_its_bytes_come() {
 fn fragments_count_together() {
     let mut bytes = frame(0x01, &[b'x'; MAX]);
     bytes.extend(frame(0x80, b""));
-    assert_eq!(read(&bytes).0.len(), 1);
+    assert_eq!(read(&bytes).0.len(), 2);
     let mut bytes = frame(0x01, &[b'x'; MAX]);
     bytes.extend(frame(0x80, b"y"));
     assert_eq!(refused(&bytes), CloseCode::TooLarge);
@@ -145,7 +146,7 @@ fn compressed_messages_are_read_where_the_handshake_agreed() {
     let plain = Received::Text("plain".into());
     assert_eq!(
         read_deflated(&bytes),
-        Ok(vec![Received::Pong, hello, plain])
+        Ok(vec![Received::Fragment, Received::Pong, hello, plain])
     );
 }
 

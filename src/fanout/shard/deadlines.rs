@@ -13,7 +13,8 @@ use crate::protocol::{CloseCode, ping_frame};
 const KEYS_EVERY: Duration = Duration::from_secs(1);
 /// Connections that a drain closes in a tick at the most, however short its window.
 const DRAIN_A_TICK_MIN: usize = 200;
-
+/// Ticks until a connection with something due is looked at again whose socket is full: a second.
+const BLOCKED_LOOK: u32 = 10;
 /// Within how many milliseconds the readers of a numbering that has ended are asked to come back.
 const RETURN_MS_MAX: u32 = 2_000;
 
@@ -31,6 +32,11 @@ enum Verdict {
     Ping,
     Close(CloseCode, &'static str),
     Remove,
+}
+
+/// When to look again at something due: at its tick, or, where that has passed behind a full socket, later.
+fn due_or_later(due: u32, now: u32) -> u32 {
+    if now < due { due } else { now + BLOCKED_LOOK }
 }
 
 impl Shard {
@@ -112,7 +118,7 @@ impl Shard {
             if now >= due && connection.blocked_at.is_none() {
                 return Some(Verdict::Close(CloseCode::Idle, "no pong in time"));
             }
-            next = next.min(due.max(now + 1));
+            next = next.min(due_or_later(due, now));
         } else {
             // The first ping comes early by a share of its own, so that those who came at once are not pinged at once.
             let every = ticks(options.ping_every);
@@ -125,7 +131,7 @@ impl Shard {
             if now >= due && connection.blocked_at.is_none() {
                 return Some(Verdict::Ping);
             }
-            next = next.min(due.max(now + 1));
+            next = next.min(due_or_later(due, now));
         }
         Some(Verdict::Wait(next.min(now + stall_max)))
     }

@@ -76,6 +76,8 @@ impl Shard {
         }
         match message {
             Received::Pong => connection.awaits_pong = false,
+            // It counts as a message: fragments without end, or without content, are a flood as well.
+            Received::Fragment => {}
             Received::Ping(payload) => self.answer(key, pong_frame(&payload)),
             Received::Close(code) => self.farewell(key, code),
             Received::Text(text) => match ClientOp::parse(&text) {
@@ -112,6 +114,7 @@ impl Shard {
 
     /// Echoes the peer's close (RFC 6455, section 5.5.1), and goes.
     fn farewell(&mut self, key: Key, code: Option<u16>) {
+        let now = self.now;
         let mut frame = vec![0x88, 0];
         if let Some(code) = code {
             frame[1] = 2;
@@ -121,6 +124,8 @@ impl Shard {
         self.answer(key, Bytes::from(frame));
         if let Some(connection) = self.connection(key) {
             connection.socket.take_leave();
+            // What stands behind a close frame is not looked at, and not answered with another.
+            connection.closing_at = Some(now);
         }
         self.broken.push(key);
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::sharing::NewVersion;
 use super::tail::TailError;
@@ -25,15 +25,17 @@ const BEAT_PAUSE: Duration = Duration::from_millis(20);
 /// How old the numbers of readers may be.
 const READERS_FRESH: Duration = Duration::from_secs(10);
 /// When a node that says nothing is forgotten: it has no readers left by then.
-const FORGET_AFTER: Duration = Duration::from_secs(24 * 3_600);
+pub(super) const FORGET_AFTER: Duration = Duration::from_secs(24 * 3_600);
 /// Most topics of which one message tells the readers.
 const TOPICS_MAX: usize = 4_096;
 /// How many records are remembered by sequence and id.
 const MARKS_MAX: usize = 4_096;
 /// Most confirmations that are remembered.
 const CONFIRMED_MAX: usize = 100_000;
+/// Most retractions that others ask about at once: who asks does so again.
+const ASKED_MAX: usize = 256;
 /// Most nodes.
-const NODES_MAX: usize = 256;
+pub(super) const NODES_MAX: usize = 256;
 
 /// What a node says of itself.
 #[derive(Debug, Serialize, Deserialize)]
@@ -57,12 +59,27 @@ struct LetGo {
     offset: Offset,
 }
 
+/// What a node asks where another one has not said that it let go of a retracted body.
+#[derive(Debug, Serialize, Deserialize)]
+struct Asks {
+    node: String,
+    topic: TopicName,
+    offset: Offset,
+}
+
+/// Questions on their way to the broker, whose end is there until it takes it.
+struct Asked {
+    sender: mpsc::Sender<(TopicName, Offset)>,
+    receiver: Mutex<Option<mpsc::Receiver<(TopicName, Offset)>>>,
+}
+
 /// What is known of the other nodes.
 pub(super) struct Nodes {
     others: Mutex<HashMap<String, Other>>,
     confirmed: Mutex<HashMap<(String, TopicName), Offset>>,
     /// Moves with each confirmation.
     confirmations: watch::Sender<u64>,
+    asked: Asked,
     own_readers: Mutex<Vec<(TopicName, u64)>>,
     marks: Mutex<Marks>,
     beat: Notify,
@@ -83,7 +100,10 @@ struct Marks {
 
 impl Nodes {
     pub(super) fn new() -> Self {
+        let (sender, receiver) = mpsc::channel(ASKED_MAX);
+        let receiver = Mutex::new(Some(receiver));
         Self {
+            asked: Asked { sender, receiver },
             others: Mutex::default(),
             confirmed: Mutex::default(),
             confirmations: watch::Sender::new(0),
@@ -101,6 +121,20 @@ impl Nodes {
         marks.own.drain(..excess);
         drop(marks);
         self.beat.notify_one();
+    }
+
+    /// Takes nodes for being there of which nothing was heard yet.
+    pub(super) fn know(&self, names: impl Iterator<Item = String>) {
+        let silent = Instant::now().checked_sub(READERS_FRESH);
+        let heard = silent.unwrap_or_else(Instant::now);
+        let mut others = lock(&self.others);
+        for name in names {
+            others.entry(name).or_insert_with(|| Other {
+                heard,
+                applied: 0,
+                readers: HashMap::new(),
+            });
+        }
     }
 
     fn take_beat(&self, beat: Beat) {
@@ -258,7 +292,14 @@ impl Inner {
             .client()
             .subscribe(format!("{prefix}.version"))
             .await;
-        let (Ok(mut beats), Ok(mut let_go), Ok(mut versions)) = (beats, let_go, versions) else {
+        let asks = self
+            .link
+            .client()
+            .subscribe(format!("{prefix}.let_go_asked"))
+            .await;
+        let (Ok(mut beats), Ok(mut let_go), Ok(mut versions), Ok(mut asks)) =
+            (beats, let_go, versions, asks)
+        else {
             return;
         };
         loop {
@@ -278,6 +319,16 @@ impl Inner {
                 message = let_go.next() => match message {
                     Some(message) => match serde_json::from_slice::<LetGo>(&message.payload) {
                         Ok(said) if said.node != self.options.node => self.nodes.take_let_go(said),
+                        _ => {}
+                    },
+                    None => return,
+                },
+                message = asks.next() => match message {
+                    Some(message) => match serde_json::from_slice::<Asks>(&message.payload) {
+                        Ok(asks) if asks.node != self.options.node => {
+                            // Where there is no room it is asked again, when it is retracted again.
+                            let _ = self.nodes.asked.sender.try_send((asks.topic, asks.offset));
+                        }
                         _ => {}
                     },
                     None => return,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::Instant;
@@ -18,6 +19,9 @@ use crate::clock::Clock;
 use crate::model::TopicName;
 use crate::store::sqlite::{OpenError, Projection};
 use crate::store::{AppendError, ReadError, Refused, StoreOptions};
+
+/// How long to wait before servers that can't answer now are asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Why a node of a cluster can't start.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +98,7 @@ impl JetStreamStore {
         handle.spawn(Arc::clone(&inner).run_watch());
         handle.spawn(Arc::clone(&inner).run_erasures());
         handle.spawn(Arc::clone(&inner).run_nodes());
+        handle.spawn(Arc::clone(&inner).run_membership());
         Ok(Arc::new(Self {
             inner,
             feed: Mutex::new(Some(receiver)),
@@ -110,7 +115,7 @@ impl Inner {
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, JetStreamError> {
         let link = Link::connect(&options).await?;
-        super::syncing::warn(&link, &options).await;
+        let synced = super::syncing::warn(&link, &options).await;
         let inner = Arc::new(Self {
             room: Arc::new(Semaphore::new(bounds.queue_max)),
             options,
@@ -126,6 +131,7 @@ impl Inner {
             versions: Versions::default(),
             erase: Notify::new(),
             erasures: AtomicU64::new(0),
+            synced,
             failed: OnceLock::new(),
             closing: watch::Sender::new(false),
         });
@@ -134,10 +140,13 @@ impl Inner {
     }
 
     async fn begin(self: &Arc<Self>) -> Result<(), JetStreamError> {
-        let identity = self.link.identity().await?;
+        let end = Instant::now() + self.options.connect_timeout;
+        let identity = patiently(end, async || self.link.identity().await).await?;
         let standing = self.projection.standing()?;
         let is_new = standing.log.is_empty();
-        let fits = is_new || (standing.log == identity && !self.is_lost(&standing).await?);
+        let fits = is_new
+            || (standing.log == identity
+                && !patiently(end, async || self.is_lost(&standing).await).await?);
         if !fits {
             tracing::error!(
                 sequence = standing.sequence,
@@ -166,6 +175,9 @@ impl Inner {
         if !lost.is_empty() {
             self.renew(lost).await?;
         }
+        // Before anybody asks this node to take something back.
+        let end = Instant::now() + self.options.connect_timeout;
+        patiently(end, async || self.join().await).await?;
         self.count_erasures().await;
         Ok(())
     }
@@ -173,7 +185,7 @@ impl Inner {
     /// Applies what the log has, before anybody is served.
     pub(super) async fn catch_up_at_start(self: &Arc<Self>) -> Result<(), JetStreamError> {
         let end = Instant::now() + self.options.connect_timeout;
-        let log = self.link.now().await?;
+        let log = patiently(end, async || self.link.now().await).await?;
         let behind = |applied| JetStreamError::Behind {
             applied,
             last: log.last,
@@ -189,6 +201,12 @@ impl Inner {
             // Without a feed: what was there before the start is no news.
             match tokio::time::timeout_at(end, self.read_ahead(log.last)).await {
                 Ok(Ok(())) => {}
+                Ok(Err(TailError::Link(error @ LinkError::JetStream(_))))
+                    if Instant::now() < end =>
+                {
+                    tracing::warn!(%error, "the log can't be read; trying again");
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
                 Ok(Err(error)) => return Err(stalled(error)),
                 // As long as it gets anywhere, it goes on.
                 Err(_) if *self.applied.borrow() > before => {}
@@ -229,6 +247,22 @@ impl Inner {
             ) {
                 return Err(Refused::CutOff("this node is behind the log".into()));
             }
+        }
+    }
+}
+
+/// Asks again while the servers can't answer, until `end`: they may just be electing a leader.
+pub(super) async fn patiently<T>(
+    end: Instant,
+    ask: impl AsyncFn() -> Result<T, LinkError>,
+) -> Result<T, LinkError> {
+    loop {
+        match ask().await {
+            Err(error @ LinkError::JetStream(_)) if Instant::now() + ASK_AGAIN < end => {
+                tracing::warn!(%error, "the log does not answer; asking again");
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+            answer => return answer,
         }
     }
 }

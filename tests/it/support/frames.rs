@@ -98,6 +98,31 @@ impl Bare {
         }
     }
 
+    /// Sends bytes as they are; a server that has closed already takes none.
+    pub async fn send_raw(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    /// The code of the close frame that ends it, how many pongs came before, and that nothing comes behind.
+    pub async fn closed(&mut self) -> (u16, usize) {
+        let mut pongs = 0;
+        loop {
+            let frame = self.any_frame().await;
+            match frame.first {
+                0x8a => pongs += 1,
+                0x88 => {
+                    assert!(self.buffer.is_empty(), "nothing follows a close frame");
+                    let code = frame
+                        .payload
+                        .get(..2)
+                        .map_or([0, 0], |code| [code[0], code[1]]);
+                    return (u16::from_be_bytes(code), pongs);
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Sends a frame with this first byte, masked with zeros.
     pub async fn send(&mut self, first: u8, payload: &[u8]) {
         let length = u8::try_from(payload.len()).expect("short");

@@ -57,11 +57,24 @@ impl Nats {
         Self::start_in(folder, "-1")
     }
 
+    /// A server with this configuration, to which one connects as `user`: `NAME:PASSWORD`.
+    pub fn start_with(folder: TempDir, text: &str, user: Option<&str>) -> Self {
+        let mut server = Self::start_by(folder, "-1", text);
+        if let Some(user) = user {
+            server.url = server.url.replace("nats://", &format!("nats://{user}@"));
+        }
+        server
+    }
+
     fn start_in(folder: TempDir, port: &str) -> Self {
-        let ports = tempfile::tempdir_in(folder.path()).expect("a folder");
-        let config = folder.path().join("nats.conf");
         let store = folder.path().join("store");
         let text = format!("max_payload: 8MB\njetstream {{ store_dir: {store:?} }}\n");
+        Self::start_by(folder, port, &text)
+    }
+
+    fn start_by(folder: TempDir, port: &str, text: &str) -> Self {
+        let ports = tempfile::tempdir_in(folder.path()).expect("a folder");
+        let config = folder.path().join("nats.conf");
         std::fs::write(&config, text).expect("its configuration");
         // The shell ends the server once this process is gone, however that ends.
         let mut process = Command::new("sh")

@@ -22,6 +22,33 @@ pub async fn exchange(server: &Server, request: &[u8]) -> String {
     String::from_utf8(answer).expect("UTF-8")
 }
 
+/// All that comes back for these bytes until the server ends the connection.
+pub async fn until_end(server: &Server, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(server.address())
+        .await
+        .expect("connects");
+    // A server that has refused already may not take the rest.
+    let _ = stream.write_all(bytes).await;
+    let mut answers = Vec::new();
+    let read = async {
+        // An end by a reset is an end as well.
+        while stream.read_buf(&mut answers).await.unwrap_or(0) > 0 {}
+    };
+    tokio::time::timeout(PATIENCE, read)
+        .await
+        .expect("the connection ends in time");
+    answers
+}
+
+/// The statuses of the answers in these bytes.
+pub fn statuses(answers: &[u8]) -> Vec<u16> {
+    let text = String::from_utf8_lossy(answers);
+    let heads = text.split("HTTP/1.").skip(1);
+    heads
+        .filter_map(|head| head.get(2..5)?.parse().ok())
+        .collect()
+}
+
 fn is_whole(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer);
     let Some((head, body)) = text.split_once("\r\n\r\n") else {

@@ -97,6 +97,11 @@ export class Blog {
     return tombstone.id;
   }
 
+  /** After a reset: whatever comes of the topic next is newer than what is here. */
+  forgetTopic(): void {
+    this.topic = { ...this.topic, revision: 0 };
+  }
+
   setTopic(topic: Topic): boolean {
     if (topic.revision < this.topic.revision) return false;
     this.topic = topic;

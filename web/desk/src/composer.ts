@@ -92,6 +92,17 @@ export class Composer {
     await this.turnTo(begun ?? this.drafts.revision(base), notice);
   }
 
+  /** Takes the form away while an entry is on its way: what is typed meanwhile would land in another one. */
+  awaits(): void {
+    fill(this.#form, h('p', { class: 'hint', role: 'status' }, 'Opening the entry …'));
+    this.#send.disabled = true;
+  }
+
+  /** The entry did not come: goes on with what was in hand. */
+  goOn(): void {
+    this.#show();
+  }
+
   focus(field: 'headline' | 'body'): void {
     this.#fields.focus(field);
     this.node.scrollIntoView({ block: 'nearest' });
@@ -126,6 +137,7 @@ export class Composer {
 
   /** Sends what is in hand, and makes room for the next one. */
   async publish(): Promise<void> {
+    if (this.#send.disabled) return;
     this.drafts.write(this.#fields.read());
     const draft = this.drafts.current;
     const problem = this.#whyNot(draft);
@@ -236,6 +248,7 @@ export class Composer {
     const purpose = draft.base ? (draft.base.held ? 'held' : 'revision') : 'new';
     this.#fields = new EntryForm(draft.fields, purpose, () => this.#onInput());
     fill(this.#form, this.#fields.node);
+    this.#send.disabled = false;
     fill(this.#title, purpose === 'new' ? 'New entry' : purpose === 'held' ? 'Edit the entry under embargo' : 'Revise the entry');
     fill(this.#notice);
     fill(this.#error);

@@ -118,8 +118,14 @@ export class Entries {
 
   /** After a reset. Changes from then on are applied meanwhile, and lost on nothing: the snapshot is newer. */
   async #resnapshot(attempts: number): Promise<void> {
+    this.blog.forgetTopic();
     try {
-      this.#live?.subscribe(this.#topic, await this.#snapshot());
+      const position = await this.#snapshot();
+      this.blog.setTopic(await this.context.api.get(topicPath(this.#topic)));
+      this.events.topic();
+      // What is under embargo may be another by now.
+      this.events.published();
+      this.#live?.subscribe(this.#topic, position);
     } catch {
       setTimeout(() => {
         if (!this.#isClosed) void this.#resnapshot(attempts + 1);

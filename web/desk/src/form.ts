@@ -54,7 +54,7 @@ export class EntryForm {
     const names = h('datalist', { id: freshId('names') }, ...suggestions().map((name) => h('option', { value: name })));
     this.#authors = authorRows(fields.authors ?? [], names.id, oninput);
     this.#sources = new Rows('source', [
-      { name: 'name', label: 'Source' }, { name: 'url', label: 'Link (https://…)', type: 'url' }, { name: 'role', label: 'Role (photo, translation …)' },
+      { name: 'name', label: 'Source' }, { name: 'url', label: 'Link (https://…)', type: 'url' }, { name: 'role', label: 'Role (photo …)' },
     ], (fields.sources ?? []) as unknown as Row[], oninput, 'Sources');
     this.#links = new Rows('link', [
       { name: 'title', label: 'Title' }, { name: 'url', label: 'Link (https://…)', type: 'url' },

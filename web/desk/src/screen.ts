@@ -17,7 +17,7 @@ import type { Item as Sent } from './outbox.js';
 import { OutboxView } from './outboxview.js';
 import { inPlainWords } from './outcome.js';
 import { adoptLeftBehind } from './takeover.js';
-import { statusPill } from './topics.js';
+import { readersNow, statusPill } from './topics.js';
 
 const STATES: Record<string, string> = {
   connecting: 'Connecting …',
@@ -42,6 +42,8 @@ export class TopicScreen {
   readonly #others: Others;
   readonly #blog: Blog;
   readonly #over = new AbortController();
+  /** The entry that is being fetched for the composer. */
+  #asked: string | undefined;
   #following = 0;
   #desks = 1;
 
@@ -152,8 +154,7 @@ export class TopicScreen {
 
   /** Desks follow the topic like readers, and are none: they are taken off. */
   #drawReaders(): void {
-    const readers = Math.max(0, this.#following - this.#desks);
-    fill(this.#readers, `${readers.toLocaleString()} ${readers === 1 ? 'reader' : 'readers'} now`);
+    fill(this.#readers, readersNow(this.#following - this.#desks));
   }
 
   #showState({ state }: Live): void {
@@ -179,8 +180,14 @@ export class TopicScreen {
   }
 
   async #revise(entry: string): Promise<void> {
+    this.#asked = entry;
+    this.#composer.awaits();
     const base = await fetchBase(this.context, this.#blog.topic.topic, entry);
+    // The one that was asked for last is meant.
+    if (this.#asked !== entry) return;
+    this.#asked = undefined;
     if (base) await this.#composer.revise(base);
+    else this.#composer.goOn();
   }
 
   /** Tells the editor when the entry in hand is another by now, unless the desk itself is what changes it. */

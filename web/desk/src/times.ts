@@ -2,7 +2,7 @@
  * Times as an editor reads them: in the zone of the device, which is named wherever a time is set. The broker's times
  * are UTC. Pure but for the zone and the language of the browser.
  */
-const CLOCK: Intl.DateTimeFormatOptions = { hour: '2-digit', minute: '2-digit' };
+const CLOCK: Intl.DateTimeFormatOptions = { hour: 'numeric', minute: '2-digit' };
 const MINUTE = 60_000;
 
 /** `20:31`, with the day where it isn't today. */
@@ -30,7 +30,7 @@ export function inUtc(when: number): string {
   const date = new Date(when);
   const isSameDay = date.getUTCDate() === date.getDate();
   const options: Intl.DateTimeFormatOptions = isSameDay ? CLOCK : { ...CLOCK, day: 'numeric', month: 'short' };
-  return `${date.toLocaleString('en-GB', { ...options, timeZone: 'UTC' })} UTC`;
+  return `${date.toLocaleString('en-GB', { ...options, hour: '2-digit', timeZone: 'UTC' })} UTC`;
 }
 
 /** `in 2 h 10 min`, or `now`. */

@@ -17,7 +17,10 @@ interface Listed {
   title?: string;
   status: 'live' | 'ended';
   visibility: 'public' | 'private';
+  /** Everyone who follows, open desks among them. */
   readers: number;
+  /** Open desks; a key that may not know is not told. */
+  desks?: number;
   last_entry?: { headline?: string; text?: string; published_at?: string; retracted?: true; retracted_at?: string };
 }
 
@@ -77,7 +80,7 @@ export class Topics {
     if (focused) this.#list.querySelector<HTMLElement>(`[data-topic="${focused}"]`)?.focus();
   }
 
-  #row({ topic, title, status, visibility, readers, last_entry: last }: Listed): HTMLElement {
+  #row({ topic, title, status, visibility, readers, desks = 0, last_entry: last }: Listed): HTMLElement {
     const unsent = this.#unsent.get(topic);
     const words = last?.retracted ? 'An entry was retracted' : last?.headline ?? last?.text;
     const at = last?.published_at ?? last?.retracted_at;
@@ -90,7 +93,7 @@ export class Topics {
           unsent !== undefined && h('span', { class: 'badge is-unsent' }, `${unsent} unsent`)),
         h('span', { class: 'line hint' },
           h('span', {}, topic),
-          h('span', {}, `${readers.toLocaleString()} following now`),
+          h('span', { class: 'readers' }, readersNow(readers - desks)),
           words ? h('span', { class: 'last', dir: 'auto' }, `${words}${at ? `, ${ago(at)}` : ''}`) : h('span', {}, 'No entries yet'))));
   }
 
@@ -146,6 +149,12 @@ export class Topics {
 
 export function statusPill(status: 'live' | 'ended'): HTMLElement {
   return h('span', { class: `pill is-${status}` }, status === 'live' ? 'Live' : 'Ended');
+}
+
+/** How many read now: desks follow as readers do, and are none. */
+export function readersNow(count: number): string {
+  const readers = Math.max(0, count);
+  return `${readers.toLocaleString()} ${readers === 1 ? 'reader' : 'readers'} now`;
 }
 
 /** A name for the address, out of a title. */

@@ -6,7 +6,7 @@ import type { Entry, TopicLink } from 'tenbells';
 import { el, filled, link, type Child } from './dom.js';
 import { localiseAll } from './times.js';
 import { bodyOf } from './trusted.js';
-import { sources, VERIFICATION, words } from './words.js';
+import { sources, verification, words } from './words.js';
 
 /** Longest label of an entry without a headline, in characters. */
 const LABEL_MAX = 80;
@@ -129,7 +129,7 @@ function badges(entry: Entry): HTMLElement | null {
   const found: [string, string][] = [];
   if (entry.pinned) found.push(['pinned', words.isPinned]);
   if (entry.key_event) found.push(['key', words.isKey]);
-  const verified = entry.verification && VERIFICATION[entry.verification];
+  const verified = verification(entry.verification);
   if (verified) found.push([entry.verification!, verified]);
   if (!found.length) return null;
   return el('p', { class: 'badges' }, ...found.flatMap(([name, text]) => [el('span', { class: `badge is-${name}` }, text), ' ']));
@@ -140,8 +140,8 @@ function byline(authors: Entry['authors']): HTMLElement | null {
   const line = el('p', { class: 'byline' });
   authors.forEach(({ name, type, url }, index) => {
     const kind = type === 'organization' ? 'organization' : 'person';
-    if (index === 0) line.append(kind === 'person' ? 'By ' : '');
-    else line.append(index === authors.length - 1 ? ' and ' : ', ');
+    if (index === 0) line.append(kind === 'person' ? words.by : '');
+    else line.append(index === authors.length - 1 ? words.and : ', ');
     const linked = link(name, url, { class: kind, rel: 'author' });
     line.append(typeof linked === 'object' && linked ? linked : el('span', { class: kind }, name));
   });

@@ -34,7 +34,7 @@ export class Blog {
   readonly held = new Held();
   isPaused = false;
   /** Whether a change stands for an entry of which it isn't known whether it belongs on the page. */
-  isUnsure = false;
+  #isUnsure = false;
   /** New entries since the page was opened, on a page that shows none. */
   beyond = 0;
   readonly #pins: Pins | undefined;
@@ -54,10 +54,16 @@ export class Blog {
     this.feed = new Feed(feed, (root.getAttribute('order') as Order | null) ?? 'newest', number('count'), number('first'));
     const pins = part(root, 'pins');
     const keys = part(root, 'events');
-    if (pins) this.#pins = new Pins(pins, place);
+    // Pages of the archive have no copies: they stay as they are.
+    if (pins && !this.#isArchive) this.#pins = new Pins(pins, place);
     if (keys) this.#keys = new KeyEvents(keys, place);
     localiseAll(root);
     this.#showEmpty();
+  }
+
+  /** Whether a fresh page has to be asked for what is missing here. */
+  get isUnsure(): boolean {
+    return this.#isUnsure || (!this.isPaused && (!!this.#pins?.isUnsure || !!this.#keys?.isUnsure));
   }
 
   apply(change: Change): void {
@@ -117,6 +123,19 @@ export class Blog {
     // A page that nobody sees has no frames, but a count in its title.
     if (document.hidden) setTimeout(run);
     else requestAnimationFrame(run);
+  }
+
+  /** Takes what is missing from a fresh page, which is no older than any change that was applied. */
+  async renew(fresh: HTMLElement, articles: readonly HTMLElement[]): Promise<void> {
+    this.#isUnsure = false;
+    this.feed.count = Number(fresh.getAttribute('count') ?? this.feed.count);
+    if (!this.isPaused) {
+      keepPlace(this.feed.root, () => {
+        if (this.#pins?.isUnsure) this.#pins.renew(part(fresh, 'pins'));
+        if (this.#keys?.isUnsure) this.#keys.renew(part(fresh, 'events'));
+      });
+    }
+    await this.merge(articles);
   }
 
   /** Takes in articles that another page of the blog has: those that are missing, and states that are newer. */
@@ -187,7 +206,7 @@ export class Blog {
     const isKnown = this.held.fresh.has(gone.id) || !!this.feed.get(gone.id);
     if (isKnown) this.#retracted(gone);
     // It may be the publication of an entry that was taken back before this page saw it: then its tombstone is missing.
-    else if (!this.#isArchive) this.isUnsure = true;
+    else if (!this.#isArchive) this.#isUnsure = true;
   }
 
   #topic(topic: Topic): void {

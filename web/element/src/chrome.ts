@@ -57,6 +57,8 @@ export function chromeOf(host: HTMLElement): Chrome {
     region,
     notice: (...children) => {
       said.replaceChildren(...children.filter((child): child is Node | string => !!child));
+      for (const words of said.children) words.setAttribute('part', 'words');
+      for (const link of said.querySelectorAll('a')) link.setAttribute('part', 'link');
       notice.hidden = false;
     },
   };

@@ -21,7 +21,7 @@ import { Jumps } from './jumps.js';
 import { goTo, isAtEdge } from './scroll.js';
 import { clockOf, keepRelative } from './times.js';
 import { handover, titleOf } from './topic.js';
-import { connection, newUpdates, readers, whileAway, words } from './words.js';
+import { connection, newUpdates, readers, useWords, whileAway, words } from './words.js';
 
 /** How long a first connection may take before the page says so, in ms. */
 const PATIENCE = 4000;
@@ -44,6 +44,7 @@ export class LiveBlog extends HTMLElement {
   /** When nothing was missing last, as a clock time; none before a connection was lost. */
   #asOf: string | undefined;
   #wasConnected = false;
+  #isAsking = false;
   #isPatient = true;
   readonly #absence = new Absence((away) => this.#welcome(away));
 
@@ -97,6 +98,7 @@ export class LiveBlog extends HTMLElement {
   }
 
   async #begin(topic: string): Promise<void> {
+    readWords(this);
     if (!this.getAttribute('position') && !(await this.#filled())) return;
     if (!this.#over) return;
     this.#status = this.getAttribute('status') === 'ended' ? 'ended' : 'live';
@@ -148,7 +150,7 @@ export class LiveBlog extends HTMLElement {
       if (this.entry && (change.entry?.id ?? change.id) !== this.entry) return;
       this.#absence.count(change);
       this.#blog!.apply(change);
-      if (this.#blog!.isUnsure && isComplete(live.state)) void this.#reconcile();
+      this.#ask();
     });
     live.on('state', ({ state, previous }) => this.#onState(state, previous));
     live.on('away', (away) => this.#welcome(away));
@@ -198,7 +200,7 @@ export class LiveBlog extends HTMLElement {
   #onState(state: State, previous: State): void {
     if (isComplete(state)) {
       this.#wasConnected = true;
-      if (this.#blog!.isUnsure) void this.#reconcile();
+      this.#ask();
     } else if (isComplete(previous)) this.#asOf = clockOf(Date.now());
     this.#showConnection();
     this.#dispatch('state', { state });
@@ -261,6 +263,7 @@ export class LiveBlog extends HTMLElement {
 
   #pause(isPaused: boolean): void {
     this.#blog!.pause(isPaused);
+    this.#ask();
     this.#showPause();
   }
 
@@ -292,17 +295,21 @@ export class LiveBlog extends HTMLElement {
     this.#announcer?.tell(text);
   }
 
+  #ask(): void {
+    if (this.#blog!.isUnsure && isComplete(this.state)) void this.#reconcile();
+  }
+
   /** The page has a change in it that it can't place alone: takes what is missing from a fresh page. */
   async #reconcile(): Promise<void> {
-    this.#blog!.isUnsure = false;
+    if (this.#isAsking) return;
+    this.#isAsking = true;
     try {
       const fresh = await fetchBlog(this.#source, () => this.#live?.position(this.#place.topic));
-      this.#blog!.feed.count = Number(fresh.getAttribute('count') ?? this.#blog!.feed.count);
-      await this.#blog!.merge(articlesOf(fresh));
+      await this.#blog!.renew(fresh, articlesOf(fresh));
     } catch {
-      // Tried again with the next connection.
-      this.#blog!.isUnsure = true;
+      // Tried again with the next change or connection.
     }
+    this.#isAsking = false;
   }
 
   /** The numbering began anew: drops everything, and shows a fresh page. Changes go on behind it. */
@@ -327,5 +334,18 @@ export class LiveBlog extends HTMLElement {
 
   #dispatch(what: string, detail: object): void {
     this.dispatchEvent(new CustomEvent(`live-blog-${what}`, { bubbles: true, composed: true, detail }));
+  }
+}
+
+/** The newsroom's own words, where it gives some: in the element, or for all elements of the page. */
+function readWords(element: HTMLElement): void {
+  const given = part(element, 'words') ?? part(document, 'words');
+  if (!given) return;
+  try {
+    const language = element.closest<HTMLElement>('[lang]')?.lang ?? '';
+    const unused = useWords(JSON.parse(given.textContent ?? ''), language);
+    if (unused.length) console.warn(`<live-blog>: words that it doesn't use: ${unused.join(', ')}`);
+  } catch (error) {
+    console.warn('<live-blog>: its words are no JSON:', error);
   }
 }

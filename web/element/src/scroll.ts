@@ -10,7 +10,9 @@ const calm = matchMedia('(prefers-reduced-motion: reduce)');
 /** Whether the reader is where new entries come in, and is busy with none of those that are there. */
 export function isAtEdge(feed: HTMLElement, order: Order, barBottom: number): boolean {
   const { top, bottom } = feed.getBoundingClientRect();
-  const sees = order === 'newest' ? top >= Math.min(barBottom, innerHeight / 2) - 1 : bottom <= innerHeight + 1;
+  // In a window of a few lines the bar scrolls away with the page.
+  const edge = Math.max(0, Math.min(barBottom, innerHeight / 2));
+  const sees = order === 'newest' ? top >= edge - 1 : bottom <= innerHeight + 1;
   return sees && !feed.contains(document.activeElement) && !isSelected(feed);
 }
 

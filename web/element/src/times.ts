@@ -22,15 +22,15 @@ const language = ((): string | undefined => {
 
 const format = (options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat => new Intl.DateTimeFormat(language, options);
 const CLOCK: Intl.DateTimeFormatOptions = { hour: 'numeric', minute: '2-digit' };
-const short = format(CLOCK);
 const today = format({ ...CLOCK, timeZoneName: 'short' });
 const thisYear = format({ ...CLOCK, day: 'numeric', month: 'short', timeZoneName: 'short' });
 const anyDay = format({ ...CLOCK, day: 'numeric', month: 'short', year: 'numeric', timeZoneName: 'short' });
 const whole = format({ dateStyle: 'full', timeStyle: 'long' });
 const relative = new Intl.RelativeTimeFormat(language, { numeric: 'auto', style: 'short' });
 
-/** The clock time of a moment, without its zone. */
-export const clockOf = (at: number): string => short.format(at);
+/** The clock time of a moment, as in other places but without its zone. */
+export const clockOf = (at: number): string =>
+  today.formatToParts(at).filter(({ type }) => type !== 'timeZoneName').map(({ value }) => value).join('').trim();
 
 function absolute(at: Date): string {
   const now = new Date();

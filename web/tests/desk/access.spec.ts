@@ -66,7 +66,7 @@ for (const [device, width, height, colorScheme] of [['desktop', 1280, 800, 'ligh
       await check(where);
       await page.keyboard.press('Escape');
     }
-    await desk.card('The barrier is closed').getByRole('button', { name: /^Edit/ }).click();
+    await desk.edit('The barrier is closed');
     await desk.text.fill('Mine.');
     await broker.revise('harbour', 'e', { body: { markdown: 'Theirs.' } });
     await page.getByRole('button', { name: 'See both' }).click();

@@ -52,7 +52,17 @@ test('a tab that crashes while it writes leaves its draft to the next one', asyn
   await page.getByRole('checkbox', { name: 'Key event' }).check();
   await desk.unfold('Tags');
   await page.getByLabel('Tags', { exact: true }).fill('storm');
-  await expect(page.getByText('Draft kept on this device')).toBeVisible();
+  // The last key strokes are kept, too.
+  await expect.poll(() => page.evaluate(() => new Promise<string>((resolve) => {
+    const opened = indexedDB.open('tenbells-desk');
+    opened.onsuccess = () => {
+      const drafts = opened.result.transaction('drafts').objectStore('drafts').getAll();
+      drafts.onsuccess = () => {
+        opened.result.close();
+        resolve(JSON.stringify(drafts.result));
+      };
+    };
+  }))).toContain('storm');
   const crashed = page.waitForEvent('crash');
   await page.goto('chrome://crash').catch(() => {});
   await crashed;
@@ -186,4 +196,27 @@ test('what is changed after a lost reply becomes a revision, and no second entry
   await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
   await expect(desk.card('Said better')).toHaveAttribute('data-revision', '2');
   expect((await broker.changes('harbour')).map(({ kind }) => kind)).toEqual(['entry.published', 'entry.published', 'entry.revised']);
+});
+
+test('while an entry is on its way into the composer, nothing can be typed into another one', async ({ broker, newsroom, page }) => {
+  await broker.publishAll('harbour', [{ id: 'e', headline: 'Water at 4 metres' }, { id: 'f', headline: 'The gates close' }]);
+  const desk = await Desk.open(page, newsroom.url, broker.key, 'harbour');
+  await desk.write('A new one, half written');
+  const held: (() => void)[] = [];
+  newsroom.answers.set('/v1/topics/harbour/entries/e/source', (request, response) => void held.push(() => newsroom.pass(request, response)));
+  await desk.card('Water at 4 metres').getByRole('button', { name: /^Edit/ }).click();
+  await expect(page.getByText('Opening the entry …')).toBeVisible();
+  await expect(desk.headline).toHaveCount(0);
+  await expect(page.locator('.send .primary')).toBeDisabled();
+  // Another one was meant after all: it is the one that comes, whichever answer is first.
+  await desk.edit('The gates close');
+  await expect(desk.headline).toHaveValue('The gates close');
+  held.shift()!();
+  await page.getByRole('button', { name: 'A new one, half written', exact: true }).click();
+  await expect(desk.headline).toHaveValue('A new one, half written');
+  // Where none comes, what was in hand is there again.
+  newsroom.answers.set('/v1/topics/harbour/entries/e/source', (_, response) => void response.destroy());
+  await desk.card('Water at 4 metres').getByRole('button', { name: /^Edit/ }).click();
+  await expect(page.locator('.bar, .notice').filter({ hasText: 'The broker can’t be reached.' }).first()).toBeVisible();
+  await expect(desk.headline).toHaveValue('A new one, half written');
 });

@@ -38,6 +38,7 @@ test('an entry is held in the editor’s own zone, moved, and released by hand',
   await page.getByRole('dialog').getByRole('button', { name: 'Move' }).click();
   await expect(held).toContainText(/in (29|30) min/);
   await held.getByRole('button', { name: /^Edit/ }).click();
+  await expect(page.getByRole('heading', { name: 'Edit the entry under embargo' })).toBeVisible();
   await desk.text.fill('Her statement.');
   await desk.text.press('ControlOrMeta+Enter');
   await expect(held).toContainText('Her statement.');

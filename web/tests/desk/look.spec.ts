@@ -5,10 +5,10 @@ import { Desk } from '../support/desk.js';
 const FOLDER = process.env['TENBELLS_SCREENSHOTS'];
 test.skip(!FOLDER, 'TENBELLS_SCREENSHOTS names no folder');
 
-for (const [device, width, height] of [['desktop', 1360, 900], ['phone', 390, 844]] as const) {
+for (const [device, width, height] of [['desktop', 1280, 860], ['phone', 390, 844]] as const) {
   for (const colorScheme of ['light', 'dark'] as const) {
     test(`${device}, ${colorScheme}`, async ({ broker, browser }) => {
-      const page = await (await browser.newContext({ viewport: { width, height }, colorScheme })).newPage();
+      const page = await (await browser.newContext({ viewport: { width, height }, colorScheme, hasTouch: device === 'phone', isMobile: device === 'phone' })).newPage();
       const shoot = (name: string) => page.screenshot({ path: `${FOLDER}/desk-${name}-${device}-${colorScheme}.png` });
       await broker.putTopic('harbour', { title: 'Storm night at the harbour', key_points: ['The barrier holds'] });
       await broker.putTopic('council', { title: 'Council votes on the budget' });
@@ -34,11 +34,29 @@ for (const [device, width, height] of [['desktop', 1360, 900], ['phone', 390, 84
       await page.getByRole('button', { name: 'Details' }).click();
       await shoot('details');
       await page.keyboard.press('Escape');
-      await page.locator('[data-entry="a"]').getByRole('button', { name: /^Edit/ }).click();
+      await desk.edit('The ferries stay in port');
       await desk.text.fill('Mine.');
       await broker.revise('harbour', 'a', { body: { markdown: 'Theirs, and quite another text.' } });
       await page.getByRole('button', { name: 'See both' }).click();
       await shoot('conflict');
+      await page.keyboard.press('Escape');
+      await desk.goTo('council');
+      await shoot('second');
+      for (const fold of ['Byline', 'Sources and links', 'Tags', 'Embargo']) await desk.unfold(fold);
+      await page.getByRole('button', { name: 'Add source' }).click();
+      await page.getByRole('button', { name: 'Add link' }).click();
+      await desk.headline.scrollIntoViewIfNeeded();
+      await page.screenshot({ path: `${FOLDER}/desk-folds-${device}-${colorScheme}.png`, fullPage: true });
+      await page.getByRole('button', { name: 'End …' }).click();
+      await shoot('end');
+      await page.keyboard.press('Escape');
+      await broker.kill();
+      await desk.write('Typed while the broker is away', 'It waits.');
+      await desk.text.press('ControlOrMeta+Enter');
+      await expect(desk.sent.first()).toContainText('Kept here');
+      await expect(page.locator('.connection')).toContainText('No connection', { timeout: 40_000 });
+      await desk.sent.first().scrollIntoViewIfNeeded();
+      await shoot('offline');
     });
   }
 }

@@ -30,7 +30,7 @@ test('a topic is made, an entry written with all it can have, and published as t
   await desk.unfold('Sources and links');
   await page.getByRole('button', { name: 'Add source' }).click();
   await page.getByLabel('Source', { exact: true }).fill('Port office');
-  await page.getByLabel('Role (photo, translation …)').fill('photo');
+  await page.getByLabel('Role (photo …)').fill('photo');
   await page.getByRole('button', { name: 'Add link' }).click();
   await page.getByLabel('Title', { exact: true }).fill('Tides');
   await page.getByRole('group', { name: 'Related links' }).getByLabel('Link (https://…)').fill('https://example.org/tides');
@@ -72,8 +72,7 @@ test('what the desk publishes, corrects, pins and retracts is seen in another br
   await desk.publish('Water at 4 metres', 'It rises.');
   await expect(reader.getByText('Water at 4 metres').first()).toBeVisible();
 
-  await desk.card('Water at 4 metres').getByRole('button', { name: /^Edit/ }).click();
-  await expect(page.getByRole('heading', { name: 'Revise the entry' })).toBeVisible();
+  await desk.edit('Water at 4 metres');
   await desk.headline.fill('Water at 4.2 metres');
   await page.getByLabel('Correction note').fill('An earlier version had 4 metres.');
   await desk.headline.press('ControlOrMeta+Enter');
@@ -109,7 +108,7 @@ test('a pin and a key event are set with one click, and taken back with another'
     expect(await entry()).toMatchObject({ [field]: false, tags: ['London, Ontario'] });
   }
   // A mark on the entry in hand is no revision by somebody else.
-  await card.getByRole('button', { name: /^Edit/ }).click();
+  await desk.edit('The gates close');
   await desk.text.fill('For the night.');
   await card.getByRole('button', { name: /^Pin/ }).click();
   await expect(card).toHaveAttribute('data-revision', '6');
@@ -173,12 +172,17 @@ test('the topics say how they stand, and the list follows', async ({ broker, pag
   await expect(row('secret')).toContainText('Private');
   await expect(row('secret')).toContainText('No entries yet');
   await expect(row('harbour')).toContainText('The gates close, just now');
-  await expect(row('harbour')).toContainText('1 following now');
+  await expect(row('harbour')).toContainText('1 reader now');
+  await expect(row('pier')).toContainText('0 readers now');
   await broker.publish('harbour', { headline: 'The barrier holds' });
   await expect(row('harbour')).toContainText('The barrier holds');
   await page.getByLabel('Find').fill('pier');
   await expect(page.locator('.topic-row')).toHaveCount(1);
   await page.getByLabel('Find').fill('');
+  // A desk follows as readers do, and is none: neither on its own screen nor in the list of another.
   await row('harbour').getByRole('link').click();
   await expect(page.locator('.readers')).toHaveText('1 reader now');
+  const other = await Desk.open(await anotherPage(browser), broker.url, broker.key);
+  await expect.poll(async () => (await broker.topic('harbour')).readers).toBe(2);
+  await expect(other.page.locator('.topic-row', { hasText: 'The barrier holds' })).toContainText('1 reader now');
 });

@@ -7,7 +7,7 @@ test('desks see each other, and what the other one edits', async ({ broker, page
   const ada = await Desk.open(page, broker.url, broker.key, 'harbour', 'Ada');
   const ben = await Desk.open(await anotherPage(browser), broker.url, await broker.createKey('desk', '*'), 'harbour', 'Ben');
   await expect(ben.page.locator('.here')).toHaveText('Also here: Ada');
-  await ben.card('The gates close').getByRole('button', { name: /^Edit/ }).click();
+  await ben.edit('The gates close');
   await expect(ada.page.locator('.here')).toHaveText('Also here: Ben (editing “The gates close”)', { timeout: 15_000 });
   await expect(ada.card('The gates close')).toContainText('Ben is editing this');
   // Desks are no readers.
@@ -21,7 +21,7 @@ test('whoever saves second sees both versions, and nobody’s work is lost', asy
   await broker.publish('harbour', { id: 'e', headline: 'The gates close', body: { markdown: 'At **eight**.' }, tags: ['storm'] });
   const ada = await Desk.open(page, broker.url, broker.key, 'harbour', 'Ada');
   const ben = await Desk.open(await anotherPage(browser), broker.url, broker.key, 'harbour', 'Ben');
-  for (const desk of [ada, ben]) await desk.card('The gates close').getByRole('button', { name: /^Edit/ }).click();
+  for (const desk of [ada, ben]) await desk.edit('The gates close');
   await ben.headline.fill('The gates are closed');
   await ben.text.fill('At **nine**.');
   await ben.text.press('ControlOrMeta+Enter');
@@ -55,7 +55,7 @@ test('whoever saves second sees both versions, and nobody’s work is lost', asy
 test('an entry that is taken back while it is edited leaves its text for a new one', async ({ broker, page }) => {
   await broker.publish('harbour', { id: 'e', headline: 'The gates close' });
   const desk = await Desk.open(page, broker.url, broker.key, 'harbour');
-  await desk.card('The gates close').getByRole('button', { name: /^Edit/ }).click();
+  await desk.edit('The gates close');
   await desk.headline.fill('The barrier closes');
   await broker.retract('harbour', 'e');
   await page.getByRole('button', { name: 'Make it a new entry' }).click();

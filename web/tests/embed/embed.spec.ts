@@ -140,6 +140,38 @@ test('a site that is not on the list keeps the link, and its page stays whole', 
   }
 });
 
+test('the newsroom gives its own words, in the language of the blog', async ({ broker, foreign, page }) => {
+  await broker.putTopic('harbour', { title: 'Sturm am Hafen', language: 'de' });
+  await broker.publishAll('harbour', Array.from({ length: 12 }, (_, index) => ({ id: `e${index}`, headline: `Nummer ${index}`, body: { text: 'Regen. '.repeat(60) } })));
+  const words = {
+    live: 'Läuft', over: 'Beendet', pause: 'Anhalten', oldestFirst: 'Älteste zuerst', by: 'Von ', and: ' und ', correction: 'Berichtigung', isKey: 'Wichtig',
+    retracted: 'Diese Meldung wurde zurückgezogen.', newUpdates: { one: '{n} neue Meldung', other: '{n} neue Meldungen' }, live_: 'x', pauses: 1,
+  };
+  const warned: string[] = [];
+  page.on('console', (message) => message.type() === 'warning' && warned.push(message.text()));
+  await watch(page);
+  await page.goto(foreign.article('/story', `<script type="application/json" data-live="words">${JSON.stringify(words)}</script>${tag(broker)}`));
+  const blog = page.locator('live-blog');
+  await expect(blog.locator('[part~=connection]')).toHaveText('Läuft');
+  await expect(blog.getByRole('button', { name: 'Anhalten' })).toBeVisible();
+  await blog.locator('#e-e5').evaluate((entry) => entry.scrollIntoView({ block: 'center' }));
+  await broker.publish('harbour', { id: 'one', headline: 'Eins', key_event: true, authors: [{ name: 'Ada Lee' }, { name: 'Jan Vos' }] });
+  await expect(blog.locator('[part=updates]')).toHaveText('1 neue Meldung');
+  await broker.publish('harbour', { headline: 'Zwei' });
+  await expect(blog.locator('[part=updates]')).toHaveText('2 neue Meldungen');
+  await blog.locator('[part=updates]').click();
+  await broker.revise('harbour', 'one', { correction: { note: 'Es war Tor 4.' } });
+  await expect(blog.locator('#e-one .byline')).toHaveText('Von Ada Lee und Jan Vos');
+  await expect(blog.locator('#e-one .correction')).toHaveText('Berichtigung Es war Tor 4.');
+  await expect(blog.locator('#e-one .badges')).toHaveText('Wichtig');
+  await broker.retract('harbour', 'one');
+  await expect(blog.locator('#e-one')).toContainText('Diese Meldung wurde zurückgezogen.');
+  await broker.endTopic('harbour');
+  await expect(blog.locator('[part~=connection]')).toHaveText('Beendet');
+  expect(warned.filter((text) => text.includes('live_, pauses'))).toHaveLength(1);
+  expect((await told(page)).refused).toEqual([]);
+});
+
 test('what is embedded is accessible, and takes no rule out of the page around it', async ({ broker, foreign, page }) => {
   await broker.putTopic('harbour', { title: 'Storm at the harbour', key_points: ['The barrier holds'], summary: 'A long night.' });
   await broker.publishAll('harbour', [{ headline: 'One', key_event: true, authors: [{ name: 'Ada Lee' }] }, { body: { text: 'Two' } }]);

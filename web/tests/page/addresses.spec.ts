@@ -56,9 +56,12 @@ test.describe('without script', () => {
     await page.goto(`${broker.url}/t/harbour`);
     await expect(page.locator('#e-n95')).toBeVisible();
     await expect(page.locator('#pin-n3')).toBeVisible();
-    expect(await page.content()).toContain('Reload this page to see what is new.');
+    const note = page.locator('noscript .plain');
+    await expect(note).toHaveText('Reload this page to see what is new.');
+    await expect(note).toBeVisible();
     await page.getByRole('link', { name: 'Older updates' }).click();
     await expect(page.locator('#e-n60')).toBeVisible();
+    await expect(note).toHaveCount(0);
     await page.goto(`${broker.url}/t/harbour`);
     await page.locator('[data-live=events] a').click();
     await expect(page.locator('#e-n3')).toBeInViewport();

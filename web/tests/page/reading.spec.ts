@@ -1,6 +1,6 @@
 /** What reaches an open page, and that it moves nothing that is being read. */
 import { expect, test } from '../support/browser.js';
-import { frames, ids, many, open, readAt, topOf } from '../support/reader.js';
+import { frames, ids, isLive, many, open, readAt, said, topOf } from '../support/reader.js';
 
 const updates = 'live-blog [part=updates]';
 
@@ -51,6 +51,42 @@ test('revisions, corrections, retractions, pins and key events reach the open pa
   expect(faults).toEqual([]);
 });
 
+test('copies on top are the ten newest pinned, and the feed keeps its numbers', async ({ broker, page }) => {
+  await broker.publishAll('harbour', many(14));
+  const faults = await open(page, broker, '/t/harbour');
+  const pins = page.locator('[data-live=pins] > article');
+  const pinned = () => pins.evaluateAll((all) => all.map(({ id }) => id.replace('pin-n', '')));
+  for (let number = 1; number <= 12; number++) await broker.revise('harbour', `n${number}`, { pinned: true });
+  await expect.poll(pinned).toEqual(['12', '11', '10', '9', '8', '7', '6', '5', '4', '3']);
+  // Each keeps its place in the feed; a copy has no number there.
+  await expect(page.locator('[data-live=feed] > .pinned')).toHaveCount(12);
+  const feed = page.locator('[data-live=feed] > article');
+  await expect.poll(() => feed.evaluateAll((all) => all.map((each) => `${each.getAttribute('aria-posinset')}/${each.getAttribute('aria-setsize')}`)))
+    .toEqual(Array.from({ length: 14 }, (_, index) => `${index + 1}/14`));
+  await expect(page.locator('[data-live=pins] [aria-posinset]')).toHaveCount(0);
+  // Where one leaves, the next older one takes its place, as on the server's page: unpinned, or taken back.
+  await broker.revise('harbour', 'n12', { pinned: false });
+  await expect.poll(pinned).toEqual(['11', '10', '9', '8', '7', '6', '5', '4', '3', '2']);
+  await broker.retract('harbour', 'n10');
+  await expect.poll(pinned).toEqual(['11', '9', '8', '7', '6', '5', '4', '3', '2', '1']);
+  await broker.publish('harbour', { id: 'n15', headline: 'Number 15', pinned: true });
+  await expect.poll(pinned).toEqual(['15', '11', '9', '8', '7', '6', '5', '4', '3', '2']);
+  await expect(feed.first()).toHaveAttribute('aria-setsize', '15');
+  const open_ = await said(page);
+  await page.reload();
+  await isLive(page);
+  expect(await said(page)).toEqual(open_);
+  expect(faults).toEqual([]);
+});
+
+test('a page of the archive stays as it is: it has no copies', async ({ broker, page }) => {
+  await broker.publishAll('harbour', many(70));
+  await open(page, broker, '/t/harbour?page=1');
+  await broker.revise('harbour', 'n3', { pinned: true, headline: 'Pinned' });
+  await expect(page.locator('#e-n3')).toContainText('Pinned');
+  await expect(page.locator('[data-live=pins] > article')).toHaveCount(0);
+});
+
 test('title, summary, key points, and the end with its successor reach the open page', async ({ broker, page }) => {
   await broker.publishAll('harbour', many(30));
   await open(page, broker, '/t/harbour');
@@ -95,4 +131,29 @@ test('the order turns, and new entries come in at its other end', async ({ broke
   await page.evaluate(() => scrollTo({ top: document.body.scrollHeight, behavior: 'instant' }));
   await expect(page.locator('#e-n5')).toBeVisible();
   expect(await ids(page)).toEqual(['n1', 'n2', 'n3', 'n4', 'n5']);
+});
+
+test('whoever comes back to a tab in the background is told what came meanwhile', async ({ broker, page }) => {
+  await page.clock.install();
+  await broker.putTopic('harbour', { title: 'Storm night' });
+  await broker.publishAll('harbour', many(3));
+  await open(page, broker, '/t/harbour');
+  const show = (isHidden: boolean): Promise<void> =>
+    page.evaluate((isHidden) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => isHidden });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, isHidden);
+  await show(true);
+  await broker.publishAll('harbour', many(14, 4).map((entry, index) => ({ ...entry, key_event: index < 2 })));
+  await broker.revise('harbour', 'n2', { correction: { note: 'A slip.' } });
+  // Nobody looks: they are counted, and wait.
+  await expect(page).toHaveTitle('(14) Storm night');
+  await expect(page.locator('#e-n2 .correction')).toHaveText('Correction A slip.');
+  await page.clock.fastForward(61_000);
+  await show(false);
+  await expect(page.locator('live-blog [part=notice]')).toContainText('While you were away: 14 updates, 2 key, 1 correction');
+  await expect(page.locator('#e-n17')).toBeVisible();
+  await expect(page).toHaveTitle('Storm night');
+  await page.locator('live-blog [part=dismiss]').click();
+  await expect(page.locator('live-blog [part=notice]')).toBeHidden();
 });

@@ -105,20 +105,34 @@ export class Broker {
     await rm(this.folder, { recursive: true, force: true });
   }
 
+  /** Copies what it has, while it runs, to a file; gives its name. */
+  async backup(): Promise<string> {
+    const file = join(this.folder, 'backup.db');
+    await this.tool('backup', file, '--data-dir', join(this.folder, 'data'));
+    return file;
+  }
+
+  /** Ends it and puts the state of a backup in place: what came later is gone, and every topic has a new epoch. */
+  async restore(file: string): Promise<void> {
+    await this.terminate();
+    await rm(join(this.folder, 'data'), { recursive: true });
+    await this.tool('restore', file, '--data-dir', join(this.folder, 'data'));
+  }
+
   /** Makes a key for topics of this glob. */
   async createKey(role: Role, topics: string): Promise<string> {
-    const { stdout } = await promisify(execFile)(
-      BINARY,
-      ['keys', 'create', '--role', role, '--topics', topics, '--data-dir', join(this.folder, 'data')],
-      { env: environment() },
-    );
-    return stdout.trim();
+    return (await this.tool('keys', 'create', '--role', role, '--topics', topics, '--data-dir', join(this.folder, 'data'))).trim();
   }
 
   /** Takes the key away that this token is. */
   async revokeKey(token: string): Promise<void> {
     const id = token.split('_')[1] ?? '';
-    await promisify(execFile)(BINARY, ['keys', 'revoke', id, '--data-dir', join(this.folder, 'data')], { env: environment() });
+    await this.tool('keys', 'revoke', id, '--data-dir', join(this.folder, 'data'));
+  }
+
+  /** Runs one of its commands; gives what that prints. */
+  private async tool(...command: string[]): Promise<string> {
+    return (await promisify(execFile)(BINARY, command, { env: environment() })).stdout;
   }
 
   /** A call with the desk's key, or with another one; gives the JSON of the answer. */

@@ -58,6 +58,12 @@ export class Desk {
     return this.page.locator('.entries .card', { hasText: words });
   }
 
+  /** Takes an entry into the composer, and waits until it is there. */
+  async edit(words: string): Promise<void> {
+    await this.card(words).getByRole('button', { name: /^Edit/ }).click();
+    await expect(this.page.getByRole('heading', { name: 'Revise the entry' })).toBeVisible();
+  }
+
   /** Opens a part of the form that is folded. */
   async unfold(name: string): Promise<void> {
     const fold = this.page.locator('.composer details', { has: this.page.locator('summary', { hasText: name }) });

@@ -102,11 +102,16 @@ export class Middlebox {
     this.pass(incoming, response);
   }
 
-  /** Passes a request on to the broker; `lose` cuts the connection in place of giving the answer back. */
-  pass(incoming: IncomingMessage, response: ServerResponse, reply: 'give' | 'lose' = 'give'): void {
+  /**
+   * Passes a request on to the broker. `lose` cuts the connection in place of giving the answer back; a function is called
+   * once the answer is here, and the connection is cut when it is done.
+   */
+  pass(incoming: IncomingMessage, response: ServerResponse, reply: 'give' | 'lose' | (() => Promise<void>) = 'give'): void {
     const path = incoming.url ?? '/';
     const onward = request(this.broker.url + path, { method: incoming.method, headers: incoming.headers }, (answer) => {
-      if (reply === 'lose') return void answer.resume().on('end', () => response.destroy());
+      const cut = (): void => void response.destroy();
+      if (reply === 'lose') return void answer.resume().on('end', cut);
+      if (reply !== 'give') return void answer.resume().on('end', () => void reply().finally(cut));
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.pipe(response);
       answer.on('error', () => response.destroy());

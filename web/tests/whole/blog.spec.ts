@@ -2,7 +2,7 @@
  * A whole blog, from its first entry to its successor: an editor at the desk and two readers, through a broker that is
  * killed, a reader without a network and a tab that sleeps. In the end every page has what the snapshot has.
  *
- * `TENBELLS_WHOLE=long` leaves the reader without a network for a whole minute.
+ * `TENBELLS_WHOLE=long` leaves the reader without a network, and the tab asleep, for a whole minute.
  */
 import type { Browser, Page } from '@playwright/test';
 import type { Broker } from '../support/broker.js';
@@ -93,7 +93,7 @@ test('a whole blog: two readers and a desk, a kill, a network that is gone, a ta
   const wentAt = Date.now();
   await broker.publish('harbour', { id: 'ferry', headline: 'Ferries stay in port', key_event: true });
   await broker.publish('harbour', { id: 'rumour', headline: 'A breach, says somebody', body: { text: 'Unconfirmed.' } });
-  await desk.card('Water at 4 metres').getByRole('button', { name: /^Edit/ }).click();
+  await desk.edit('Water at 4 metres');
   await desk.headline.fill('Water at 4.2 metres');
   await page.getByLabel('Correction note').fill('An earlier version had 4 metres.');
   await desk.headline.press('ControlOrMeta+Enter');
@@ -116,6 +116,8 @@ test('a whole blog: two readers and a desk, a kill, a network that is gone, a ta
   for (const reader of [away, sleeper]) {
     await hasAll(reader, broker);
     await expect(reader.locator('body')).not.toContainText('A breach, says somebody');
+    // After half a minute and more, what was missed is told.
+    if (OFFLINE_MS > 30_000) await expect(reader.getByText(/^While you were away: \d updates, 1 key, 1 correction/)).toBeVisible();
   }
 
   await desk.publish('The water falls', 'Good night.');

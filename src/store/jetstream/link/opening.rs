@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use async_nats::{Client, ConnectOptions};
+use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
+use url::Url;
 
 use super::{LOG_KEY, LinkError, REQUEST_TIMEOUT, error_text};
 use crate::store::jetstream::NatsOptions;
@@ -18,8 +20,13 @@ const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 const REPLICAS: usize = 3;
 
 pub(super) async fn open(options: &NatsOptions, end: Instant) -> Result<Client, LinkError> {
+    let shown: Vec<String> = options
+        .servers
+        .iter()
+        .map(|url| without_user(url))
+        .collect();
     let unusable = |cause: String| LinkError::Connect {
-        servers: options.servers.join(", "),
+        servers: shown.join(", "),
         cause,
     };
     let mut connect = ConnectOptions::new()
@@ -34,6 +41,10 @@ pub(super) async fn open(options: &NatsOptions, end: Instant) -> Result<Client, 
         .event_callback(|event| async move {
             tracing::info!(%event, "NATS");
         });
+    // The client takes no user out of a URL.
+    if let Some((user, password)) = options.servers.iter().find_map(|url| user_of(url)) {
+        connect = connect.user_and_password(user, password);
+    }
     if let Some(file) = &options.credentials {
         let text = std::fs::read_to_string(file)
             .map_err(|error| unusable(format!("{}: {error}", file.display())))?;
@@ -56,6 +67,26 @@ pub(super) async fn open(options: &NatsOptions, end: Instant) -> Result<Client, 
             Err(_) => return Err(unusable("no answer in time".into())),
         }
     }
+}
+
+/// The user and the password in the URL of a server.
+fn user_of(url: &str) -> Option<(String, String)> {
+    let url = Url::parse(url).ok()?;
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let user = Some(url.username()).filter(|user| !user.is_empty())?;
+    Some((decoded(user), decoded(url.password().unwrap_or_default())))
+}
+
+/// The URL of a server, for people.
+fn without_user(url: &str) -> String {
+    let host = Url::parse(url).ok().and_then(|url| {
+        let host = url.host_str()?.to_owned();
+        Some(match url.port() {
+            Some(port) => format!("{}://{host}:{port}", url.scheme()),
+            None => format!("{}://{host}", url.scheme()),
+        })
+    });
+    host.unwrap_or_else(|| "a server that is no URL".into())
 }
 
 pub(super) fn stream_config(name: &str, subjects: Vec<String>, options: &NatsOptions) -> Config {
@@ -102,5 +133,19 @@ pub(super) async fn make_stream(
             )));
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_in_a_url_is_used_and_not_shown() {
+        let url = "nats://desk:p%40ss@a.example:4222";
+        let user = user_of(url).expect("a user");
+        assert_eq!(user, ("desk".to_owned(), "p@ss".to_owned()));
+        assert_eq!(without_user(url), "nats://a.example:4222");
+        assert_eq!(user_of("nats://a.example:4222"), None);
     }
 }

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 
-use super::{LetGo, READERS_FRESH, TOPICS_MAX};
+use super::{Asks, LetGo, READERS_FRESH, TOPICS_MAX};
 use crate::model::{Offset, TopicName};
 use crate::store::jetstream::{Inner, lock};
 use crate::store::{ClusterState, NodeState, Peers, Refused};
+
+/// How long nodes may take to say by themselves that they let go of a body, until they are asked.
+const ASK_AFTER: Duration = Duration::from_millis(500);
 
 impl Peers for Inner {
     fn refresh<'a>(&'a self, topic: &'a TopicName) -> BoxFuture<'a, Result<(), Refused>> {
@@ -37,6 +41,10 @@ impl Peers for Inner {
         });
     }
 
+    fn take_asked(&self) -> Option<mpsc::Receiver<(TopicName, Offset)>> {
+        lock(&self.nodes.asked.receiver).take()
+    }
+
     fn waiting_for<'a>(
         &'a self,
         topic: &'a TopicName,
@@ -44,21 +52,19 @@ impl Peers for Inner {
         within: Duration,
     ) -> BoxFuture<'a, Vec<String>> {
         Box::pin(async move {
-            let end = tokio::time::Instant::now() + within;
-            let mut moved = self.nodes.confirmations.subscribe();
-            loop {
-                moved.borrow_and_update();
-                let missing = self.nodes.missing(topic, offset);
-                if missing.is_empty() {
-                    return missing;
-                }
-                if !matches!(
-                    tokio::time::timeout_at(end, moved.changed()).await,
-                    Ok(Ok(()))
-                ) {
-                    return missing;
-                }
+            let now = tokio::time::Instant::now();
+            let missing = self.missing_at(topic, offset, now + ASK_AFTER).await;
+            if missing.is_empty() {
+                return missing;
             }
+            let asks = Asks {
+                node: self.options.node.clone(),
+                topic: topic.clone(),
+                offset,
+            };
+            let subject = format!("{}.let_go_asked", self.link.prefix());
+            self.tell(subject, &asks).await;
+            self.missing_at(topic, offset, now + within).await
         })
     }
 
@@ -99,7 +105,31 @@ impl Peers for Inner {
             silent_s: contact.at.elapsed().as_secs(),
             applied,
             erasures: self.erasures.load(Ordering::Relaxed),
+            synced: self.synced,
             nodes,
         })
+    }
+}
+
+impl Inner {
+    /// The nodes that have not said by `end` that they let go of what the change at `offset` retracted.
+    async fn missing_at(
+        &self,
+        topic: &TopicName,
+        offset: Offset,
+        end: tokio::time::Instant,
+    ) -> Vec<String> {
+        let mut moved = self.nodes.confirmations.subscribe();
+        loop {
+            moved.borrow_and_update();
+            let missing = self.nodes.missing(topic, offset);
+            if missing.is_empty() {
+                return missing;
+            }
+            let heard = tokio::time::timeout_at(end, moved.changed()).await;
+            if !matches!(heard, Ok(Ok(()))) {
+                return missing;
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Rows that something else has written to: what the fuzz target `store` found.
+//! Rows that something else has written to.
 
 use super::*;
 
