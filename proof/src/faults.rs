@@ -24,7 +24,8 @@ use anyhow::{Result, bail};
 
 use crate::history::{self, Event};
 use crate::judge::{Options, judge};
-use process::Program;
+use client::Client;
+use process::{Process, Program, make_key};
 
 /// How long after an acknowledgement a live reader may still find what the kernel held of it.
 const GRACE: Duration = Duration::from_millis(250);
@@ -127,4 +128,17 @@ fn has(command: &str) -> bool {
         .stdout(std::process::Stdio::null())
         .status();
     found.is_ok_and(|status| status.success())
+}
+
+/// A broker on a fresh folder, which lasts as long as what is given beside it, and one entry in its topic `t`.
+async fn with_an_entry(program: &Program) -> Result<(tempfile::TempDir, Process, Client)> {
+    let root = tempfile::tempdir()?;
+    let folder = root.path().join("data");
+    std::fs::create_dir(&folder)?;
+    let key = make_key(&folder)?;
+    let process = program.start(&folder, &[]).await?;
+    let client = Client::new(&process.base, &key);
+    let first = client.record.number();
+    client.insist("t", first).await?;
+    Ok((root, process, client))
 }

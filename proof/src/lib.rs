@@ -9,6 +9,7 @@ pub mod faults;
 pub mod history;
 pub mod judge;
 pub mod legal;
+mod namespace;
 pub mod nemesis;
 pub mod plant;
 pub mod sim;

@@ -15,7 +15,6 @@ mod strikes;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -31,9 +30,8 @@ use self::report::Done;
 use self::strikes::Strike;
 use crate::history::{self, What};
 use crate::judge::{Options, judge};
+use crate::namespace;
 
-/// Set in the process that runs in the namespace.
-const INSIDE: &str = "PROOF_CLUSTER_INSIDE";
 /// How long after an acknowledgement a live reader may still take what was sent before it: this machine is crowded.
 const GRACE: Duration = Duration::from_millis(1_000);
 /// How long after its time an embargo may last, once all is well.
@@ -84,8 +82,9 @@ pub fn run(args: &ClusterArgs) -> Result<Ended> {
         let missing = format!("there is no {}", args.nats_server.display());
         return Ok(Ended::Skipped(missing));
     }
-    if std::env::var_os(INSIDE).is_none() {
-        return again_inside();
+    if !namespace::is_inside() {
+        let said = namespace::again_inside()?;
+        return Ok(said.map_or_else(|| Ended::Skipped(namespace::NONE.into()), Ended::Kept));
     }
     let beside = std::env::current_exe()?.with_file_name("tenbells");
     let program = args.program.clone().unwrap_or_else(|| beside.into());
@@ -212,25 +211,4 @@ fn judged(args: &ClusterArgs, field: &Field, recorder: &Recorder, done: Done) ->
         path.display(),
         field.said()
     )
-}
-
-/// Runs this program once more, in a network namespace in which only the loopback is.
-fn again_inside() -> Result<Ended> {
-    let probe = Command::new("unshare").args(["-n", "true"]).output();
-    if !probe.is_ok_and(|probe| probe.status.success()) {
-        return Ok(Ended::Skipped(
-            "no network namespace can be made here".into(),
-        ));
-    }
-    let own = std::env::current_exe()?;
-    let output = Command::new("unshare")
-        .args(["-n", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"])
-        .arg(own)
-        .args(std::env::args_os().skip(1))
-        .env(INSIDE, "1")
-        .output()?;
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let complained = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    ensure!(output.status.success(), "{said}\n{complained}");
-    Ok(Ended::Kept(said))
 }

@@ -4,22 +4,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::client::Client;
-use super::process::{Program, make_key};
-use super::{Outcome, judged};
+use super::process::Program;
+use super::{Outcome, judged, with_an_entry};
 use crate::history::After;
 
 const PUBLISHERS: usize = 4;
 
 pub(super) async fn stopped(program: &Program, how_long: Duration) -> Result<Outcome> {
-    let root = tempfile::tempdir()?;
-    let folder = root.path().join("data");
-    std::fs::create_dir(&folder)?;
-    let key = make_key(&folder)?;
-    let mut process = program.start(&folder, &[]).await?;
-    let client = Client::new(&process.base, &key);
-    let first = client.record.number();
-    client.insist("t", first).await?;
+    let (_root, mut process, client) = with_an_entry(program).await?;
     let numbers: Vec<Vec<u64>> = (0..PUBLISHERS)
         .map(|_| (0..50).map(|_| client.record.number()).collect())
         .collect();

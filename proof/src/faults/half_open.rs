@@ -12,12 +12,11 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::client_async;
 
 use super::client::Client;
-use super::process::{Program, make_key};
-use super::{Outcome, has, judged};
+use super::process::Program;
+use super::{Outcome, has, judged, with_an_entry};
 use crate::history::{After, Place};
+use crate::namespace;
 
-/// Set in the process that runs in the namespace.
-const INSIDE: &str = "PROOF_IN_A_NAMESPACE";
 /// Ping every 25 s, pong within 10 s, and a little.
 const NOTICED_WITHIN: Duration = Duration::from_secs(40);
 
@@ -27,17 +26,11 @@ pub(super) async fn run(program: &Program) -> Result<Outcome> {
             "nft, ip or unshare is not installed".into(),
         ));
     }
-    if std::env::var_os(INSIDE).is_none() {
-        return again_inside();
+    if !namespace::is_inside() {
+        let said = namespace::again_inside()?;
+        return Ok(said.map_or_else(|| Outcome::Skipped(namespace::NONE.into()), Outcome::Kept));
     }
-    let root = tempfile::tempdir()?;
-    let folder = root.path().join("data");
-    std::fs::create_dir(&folder)?;
-    let key = make_key(&folder)?;
-    let mut process = program.start(&folder, &[]).await?;
-    let client = Client::new(&process.base, &key);
-    let first = client.record.number();
-    client.insist("t", first).await?;
+    let (_root, mut process, client) = with_an_entry(program).await?;
     let stream = TcpStream::connect(process.address).await?;
     let port = stream.local_addr()?.port();
     let url = format!("ws://{}/v1/ws?topic=t&after=start", process.address);
@@ -81,27 +74,6 @@ pub(super) async fn run(program: &Program) -> Result<Outcome> {
         "noticed after {:.1} s, {published} entries published meanwhile, the reader resumed ({verdict})",
         noticed.as_secs_f64()
     )))
-}
-
-/// Runs this program once more, in a network namespace in which only the loopback is.
-fn again_inside() -> Result<Outcome> {
-    let probe = Command::new("unshare").args(["-n", "true"]).output();
-    if !probe.is_ok_and(|probe| probe.status.success()) {
-        return Ok(Outcome::Skipped(
-            "no network namespace can be made here".into(),
-        ));
-    }
-    let own = std::env::current_exe()?;
-    let output = Command::new("unshare")
-        .args(["-n", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"])
-        .arg(own)
-        .args(std::env::args_os().skip(1))
-        .env(INSIDE, "1")
-        .output()?;
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let complained = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    ensure!(output.status.success(), "{said}\n{complained}");
-    Ok(Outcome::Kept(said))
 }
 
 fn rule(rule: &str) -> Result<()> {

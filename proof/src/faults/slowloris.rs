@@ -10,8 +10,8 @@ use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
 use super::client::{Answer, Client};
-use super::process::{Program, make_key};
-use super::{Outcome, judged};
+use super::process::Program;
+use super::{Outcome, judged, with_an_entry};
 use crate::history::After;
 
 /// The longest that the broker bears one by default: 10 s to the first subscription of a WebSocket.
@@ -68,14 +68,7 @@ pub(super) async fn run(program: &Program, sockets: usize) -> Result<Outcome> {
             sockets + SPARE
         )));
     }
-    let root = tempfile::tempdir()?;
-    let folder = root.path().join("data");
-    std::fs::create_dir(&folder)?;
-    let key = make_key(&folder)?;
-    let mut process = program.start(&folder, &[]).await?;
-    let client = Client::new(&process.base, &key);
-    let first = client.record.number();
-    client.insist("t", first).await?;
+    let (_root, mut process, client) = with_an_entry(program).await?;
     let end = client.record.number();
     let reader = client.clone();
     let last = format!("v{end}");
