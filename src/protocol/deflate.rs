@@ -217,6 +217,17 @@ mod tests {
         assert_eq!(inflate(&behind, 4_096), Err(InflateError::Invalid));
     }
 
+    #[test]
+    fn a_block_that_cannot_be_one_is_noticed_at_its_first_symbol() {
+        // Five letters, an empty end, and the first bits of a dynamic block without a code for its lengths.
+        let cut = [0xf2, 0x48, 0x00, 0x02, 0x00, 0xf7, 0x00];
+        assert_eq!(inflate(&cut, 4_096), Ok(b"H````".to_vec()));
+        let mut longer = cut.to_vec();
+        longer.extend(FLUSH_TAIL);
+        longer.extend([0; 64]);
+        assert_eq!(inflate(&longer, 4_096), Err(InflateError::Invalid));
+    }
+
     proptest! {
         #[test]
         fn what_is_compressed_inflates_to_itself(words in proptest::collection::vec("[a-zä ]{1,12}", 60..600)) {

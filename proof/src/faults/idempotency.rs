@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -23,7 +23,9 @@ struct Publisher {
     key: String,
     requests: AtomicU64,
     replayed: AtomicU64,
-    lost: AtomicU64,
+    /// Sent before the kill, and never answered.
+    cut_off: AtomicU64,
+    is_killed: AtomicBool,
 }
 
 pub(super) async fn run(program: &Program, publishes: u32) -> Result<Outcome> {
@@ -39,7 +41,8 @@ pub(super) async fn run(program: &Program, publishes: u32) -> Result<Outcome> {
         key,
         requests: AtomicU64::new(0),
         replayed: AtomicU64::new(0),
-        lost: AtomicU64::new(0),
+        cut_off: AtomicU64::new(0),
+        is_killed: AtomicBool::new(false),
     });
     publisher.insist(0).await?;
     let across = publishes / 5;
@@ -68,8 +71,11 @@ pub(super) async fn run(program: &Program, publishes: u32) -> Result<Outcome> {
     while publisher.requests.load(Ordering::Relaxed) < half && !during.is_finished() {
         tokio::task::yield_now().await;
     }
+    publisher.is_killed.store(true, Ordering::SeqCst);
     process.kill()?;
     let second = during.await?;
+    let cut_off = publisher.cut_off.load(Ordering::SeqCst);
+    ensure!(cut_off > 0, "no publish was under way at the kill: nothing was tried across it");
     process.start_again().await?;
     let known = first
         .into_iter()
@@ -90,10 +96,9 @@ pub(super) async fn run(program: &Program, publishes: u32) -> Result<Outcome> {
     process.kill()?;
     let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
     Ok(Outcome::Kept(format!(
-        "{publishes} entries by {} requests, {across} of them across a kill -9 ({} requests got no answer, {} were told \
-         the first answer again): exactly {entries} changes, each at one position; {:.1} s",
+        "{publishes} entries by {} requests, {across} of them across a kill -9 ({cut_off} requests were under way, {} \
+         were told the first answer again): exactly {entries} changes, each at one position; {:.1} s",
         count(&publisher.requests),
-        count(&publisher.lost),
         count(&publisher.replayed),
         began.elapsed().as_secs_f64()
     )))
@@ -145,6 +150,7 @@ impl Publisher {
     /// One request: the position; none where it was not acknowledged.
     async fn once(&self, number: u32) -> Result<Option<String>> {
         self.requests.fetch_add(1, Ordering::Relaxed);
+        let was_before = !self.is_killed.load(Ordering::SeqCst);
         let call = self
             .http
             .post(&self.url)
@@ -152,7 +158,8 @@ impl Publisher {
             .header("idempotency-key", format!("key-{number}"))
             .json(&json!({"headline": format!("entry {number}")}));
         let Ok(answer) = call.send().await else {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.cut_off
+                .fetch_add(u64::from(was_before), Ordering::SeqCst);
             return Ok(None);
         };
         match answer.status().as_u16() {
