@@ -199,7 +199,9 @@ async fn keys_and_readers_are_shared() {
     until_has(&b, "t", 1).await;
     let until = tokio::time::Instant::now() + PATIENCE;
     loop {
-        let answer = b.call(reqwest::Method::POST, "/v1/topics/t/entries").key(&a.desk);
+        let answer = b
+            .call(reqwest::Method::POST, "/v1/topics/t/entries")
+            .key(&a.desk);
         let answer = answer.json(&json!({"body": {"text": "x"}})).send().await;
         if answer.status == 201 {
             break;

@@ -75,7 +75,10 @@ pub(super) async fn run(program: &Program, publishes: u32) -> Result<Outcome> {
     process.kill()?;
     let second = during.await?;
     let cut_off = publisher.cut_off.load(Ordering::SeqCst);
-    ensure!(cut_off > 0, "no publish was under way at the kill: nothing was tried across it");
+    ensure!(
+        cut_off > 0,
+        "no publish was under way at the kill: nothing was tried across it"
+    );
     process.start_again().await?;
     let known = first
         .into_iter()

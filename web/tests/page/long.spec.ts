@@ -1,5 +1,6 @@
 /** A long blog, and a whole one: no jank with 5,000 entries, and pages that end equal to the snapshot after all that happens. */
 import type { Page } from '@playwright/test';
+import type { Broker } from '../support/broker.js';
 import { expect, test } from '../support/browser.js';
 import { frames, isLive, many, open, readAt, said } from '../support/reader.js';
 
@@ -22,11 +23,10 @@ async function longTasks(page: Page): Promise<() => Promise<number[]>> {
   };
 }
 
-test('with 5,000 entries on the page, a new one makes no long task', async ({ broker, page }) => {
-  test.setTimeout(150_000);
+/** A page with 5,000 entries of its topic on it, as after a hundred and more clicks, and how to tell whether it is smooth. */
+async function full(page: Page, broker: Broker): Promise<(what: string, round: (name: string) => Promise<void>) => Promise<void>> {
   for (let from = 1; from <= 5000; from += 1000) await broker.publishAll('harbour', many(1000, from));
   await open(page, broker, '/t/harbour');
-  // All of it on one page, as after a hundred and more clicks.
   await page.evaluate(async () => {
     const feed = document.querySelector('[data-live=feed]')!;
     const pattern = feed.lastElementChild!;
@@ -43,7 +43,7 @@ test('with 5,000 entries on the page, a new one makes no long task', async ({ br
   await expect(page.locator('[data-live=feed] > article')).toHaveCount(5000);
   await frames(page);
   // A task that the page makes long is long each time; one that the machine makes long isn't.
-  const isSmooth = async (what: string, round: (name: string) => Promise<void>): Promise<void> => {
+  return async (what, round) => {
     const seen: number[][] = [];
     for (const name of ['a', 'b', 'c', 'd']) {
       const long = await longTasks(page);
@@ -53,6 +53,11 @@ test('with 5,000 entries on the page, a new one makes no long task', async ({ br
     }
     expect(seen, what).toContainEqual([]);
   };
+}
+
+test('with 5,000 entries on the page, a new one that waits makes no long task', async ({ broker, page }) => {
+  test.setTimeout(150_000);
+  const isSmooth = await full(page, broker);
   // Whoever reads further down has them counted.
   await readAt(page, 'n4990');
   let waiting = 0;
@@ -60,6 +65,29 @@ test('with 5,000 entries on the page, a new one makes no long task', async ({ br
     for (let count = 1; count <= 5; count++) await broker.publish('harbour', { id: `${name}-${count}`, headline: `New ${count}` });
     waiting += 5;
     await expect(page.locator('live-blog [part=updates]')).toHaveText(`${waiting} new updates`);
+  });
+});
+
+test('with 5,000 entries on the page, what appears at the top makes no long task', async ({ broker, page }) => {
+  test.setTimeout(150_000);
+  const isSmooth = await full(page, broker);
+  await isSmooth('one by one', async (name) => {
+    for (let count = 1; count <= 5; count++) {
+      await broker.publish('harbour', { id: `${name}-${count}`, headline: `New ${count}`, body: { markdown: 'With *markup*. '.repeat(20) } });
+      await expect(page.locator(`#e-${name}-${count}`)).toBeVisible();
+    }
+  });
+  await isSmooth('thirty at once', async (name) => {
+    await broker.publishAll('harbour', Array.from({ length: 30 }, (_, index) => ({ id: `${name}-many-${index}`, headline: `Many ${index}` })));
+    await expect(page.locator(`#e-${name}-many-29`)).toBeVisible();
+  });
+  await isSmooth('revised, pinned, and taken back', async (name) => {
+    await broker.publish('harbour', { id: `${name}-wrong`, headline: 'Wrong' });
+    await expect(page.locator(`#e-${name}-wrong`)).toBeVisible();
+    await broker.revise('harbour', `${name}-wrong`, { headline: 'Revised', pinned: true, key_event: true });
+    await expect(page.locator(`#pin-${name}-wrong`)).toBeVisible();
+    await broker.retract('harbour', `${name}-wrong`);
+    await expect(page.locator(`#e-${name}-wrong`)).toContainText('retracted');
   });
 });
 
