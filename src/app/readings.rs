@@ -69,6 +69,11 @@ pub(super) fn all(
             "WebSockets that the server closed with a code of its own",
             counted(fanout, |of| of.closed),
         ),
+        counter(
+            "websocket_auth_failures",
+            "Keys and tokens shown in a message on a WebSocket that were not good",
+            counted(fanout, |of| of.auth_failures),
+        ),
     ]
 }
 

@@ -17,6 +17,8 @@ pub struct Counters {
     pub sends: u64,
     /// Connections that the server closed by a close code of its own.
     pub closed: u64,
+    /// Keys and tokens that readers showed in a message, and that were not good.
+    pub auth_failures: u64,
 }
 
 /// What was sent in one turn of a shard: plain numbers, handed over at its end.
@@ -36,6 +38,7 @@ pub(super) struct ShardCounters {
     bytes: AtomicU64,
     sends: AtomicU64,
     closed: AtomicU64,
+    auth_failures: AtomicU64,
 }
 
 impl Tally {
@@ -81,6 +84,10 @@ impl ShardCounters {
         self.closed.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn auth_failed(&self) {
+        self.auth_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn set_laggards(&self, count: u64) {
         self.laggards.store(count, Ordering::Relaxed);
     }
@@ -92,5 +99,6 @@ impl ShardCounters {
         sums.bytes += self.bytes.load(Ordering::Relaxed);
         sums.sends += self.sends.load(Ordering::Relaxed);
         sums.closed += self.closed.load(Ordering::Relaxed);
+        sums.auth_failures += self.auth_failures.load(Ordering::Relaxed);
     }
 }

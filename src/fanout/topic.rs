@@ -23,6 +23,10 @@ pub(super) struct ShardTopic {
     pub pages: Pages,
     /// The members below this place are still to be visited; none where no walk is under way.
     pub walk: Option<usize>,
+    /// The head when the walk began.
+    pub walk_head: Offset,
+    /// The head when the last whole walk began. Whoever is behind that was looked at in it, and goes on by its own turn.
+    pub walked: Offset,
     /// It stands in the shard's queue of walks.
     pub is_live: bool,
     /// The head moved since the walk began.
@@ -76,6 +80,8 @@ impl ShardTopic {
             runs: Runs::default(),
             pages: Pages::default(),
             walk: None,
+            walk_head: 0,
+            walked: 0,
             is_live: false,
             is_dirty: false,
             walk_began: None,

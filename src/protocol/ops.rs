@@ -134,15 +134,17 @@ pub fn error(code: Code, message: &str, topic: Option<&TopicName>) -> String {
 }
 
 /// `{"op":"error",…}` of a limit: worth asking again after so many seconds.
-pub fn rate_limited(message: &str, topic: &TopicName, retry_after_s: u64) -> String {
-    json!({
+pub fn rate_limited(message: &str, topic: Option<&TopicName>, retry_after_s: u64) -> String {
+    let mut value = json!({
         "op": "error",
         "code": Code::RateLimited.as_str(),
         "message": message,
-        "topic": topic.as_str(),
         "retry_after": retry_after_s,
-    })
-    .to_string()
+    });
+    if let Some(topic) = topic {
+        value["topic"] = json!(topic.as_str());
+    }
+    value.to_string()
 }
 
 #[cfg(test)]
@@ -207,7 +209,7 @@ mod tests {
             reset(&topic, &position, "epoch_changed"),
             presence(&topic, 3),
             error(Code::Internal, "a \"b\"\n", Some(&topic)),
-            rate_limited("later", &topic, 3),
+            rate_limited("later", Some(&topic), 3),
         ] {
             let value: serde_json::Value = serde_json::from_str(&text).expect(&text);
             assert_eq!(value["topic"], "t", "{text}");

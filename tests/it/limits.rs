@@ -249,6 +249,14 @@ async fn failures_of_an_address_are_counted_and_good_keys_let_in() {
     for value in ["Bearer tb_no", "Bearer a.b.c", "Basic eDp4"] {
         assert_limited(&wrong(value).await, "auth", 4);
     }
+    // What is shown on a WebSocket counts with the rest.
+    let mut ws = Ws::open(&server.ws("")).await;
+    ws.say(json!({"op": "auth", "token": "tb_aaaaaaaa_nonsense"}))
+        .await;
+    let error = ws.op("error").await;
+    assert_eq!(error["code"], "rate_limited");
+    assert!(error["retry_after"].as_u64() >= Some(1), "{error}");
+    assert_eq!(ws.closed().await, 4501);
     server.desk("GET", "/v1/key").expect(200).await;
     assert_eq!(read(&server, None).await.status, 200);
     // Without a key nothing has failed.
@@ -264,6 +272,30 @@ async fn with_changes(server: &Server, count: usize) {
     let call = server.desk("POST", "/v1/topics/t/entries:batch");
     call.json(&json!({ "entries": entries })).expect(201).await;
     assert_eq!(server.changes("t", "start").await.len(), count);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_fail_on_websockets_count_for_their_address() {
+    let server = server_with(|config| config.limits.auth_failures = at_once(2)).await;
+    server.publish("t", "x").await;
+    for code in ["unauthorized", "unauthorized", "rate_limited"] {
+        let mut ws = Ws::open(&server.ws("?topic=t")).await;
+        ws.op("subscribed").await;
+        ws.say(json!({"op": "auth", "token": "tb_aaaaaaaa_nonsense"}))
+            .await;
+        assert_eq!(ws.op("error").await["code"], code);
+        assert_eq!(ws.closed().await, 4501);
+    }
+    let wrong = server.get("/v1/topics/t").key("tb_no").send().await;
+    assert_limited(&wrong, "auth", 2);
+    let mut ws = Ws::open(&server.ws("?topic=t")).await;
+    ws.say(json!({"op": "auth", "token": server.desk})).await;
+    ws.op("subscribed").await;
+    server
+        .until_metric("tenbells_websocket_auth_failures_total", |count| {
+            count == 3.0
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

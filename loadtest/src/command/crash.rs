@@ -107,6 +107,7 @@ async fn measured(args: &CrashArgs, folder: &Path) -> Result<Report> {
     let started_us = now_micros();
     let pid = broker.server_pid.context("the broker's process")?;
     scenario.process = Some(Process::open(pid)?);
+    let usage = scenario.usage()?;
     let heads = scenario.publisher.heads();
     scenario.crew.order(&Order::Target(heads)).await?;
     let Scenario {
@@ -117,7 +118,6 @@ async fn measured(args: &CrashArgs, folder: &Path) -> Result<Report> {
         come_back(crew, args, readers)
     );
     let (stretch, back_us) = (stretch?, back_us?);
-    let usage = scenario.usage()?;
     let mut part = scenario.gather(stretch, usage, started_us).await?;
     for earlier in [&arrived.tally.violations, &lost] {
         part.tally.violations.merge(earlier);

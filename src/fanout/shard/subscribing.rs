@@ -226,16 +226,30 @@ impl Shard {
                 let frame = text_frame(&error(Code::Unavailable, &denied.to_string(), None));
                 return self.answer(key, frame);
             }
-            Err(denied) => {
-                let reason = denied.to_string();
-                self.answer(key, text_frame(&error(Code::Unauthorized, &reason, None)));
-                return self.close(key, CloseCode::Unauthorised, &reason);
-            }
+            Err(denied) => return self.refuse_key(key, &denied.to_string()),
         };
         if let Some(connection) = self.connection(key) {
             connection.grant = Some(grant);
             self.granted.insert(key);
         }
+    }
+
+    /// Ends a connection that showed what is not good, which counts for its address as it does with a request.
+    fn refuse_key(&mut self, key: Key, reason: &str) {
+        self.counters.auth_failed();
+        let client = self
+            .connection(key)
+            .and_then(|connection| connection.client);
+        let exceeded = client.and_then(|client| self.parts.limits.auth_failure(client).err());
+        let frame = match exceeded {
+            None => error(Code::Unauthorized, reason, None),
+            Some(exceeded) => {
+                let message = "too many keys and tokens that are not good came from this address";
+                rate_limited(message, None, exceeded.retry_after_s())
+            }
+        };
+        self.answer(key, text_frame(&frame));
+        self.close(key, CloseCode::Unauthorised, reason);
     }
 
     /// Whether it followed the topic, or had asked to.
@@ -317,7 +331,7 @@ impl Shard {
 
     fn refuse_replay(&mut self, key: Key, exceeded: &Exceeded, topic: &TopicName) {
         let message = "too many changes were asked for from this address";
-        let frame = rate_limited(message, topic, exceeded.retry_after_s());
+        let frame = rate_limited(message, Some(topic), exceeded.retry_after_s());
         self.answer(key, text_frame(&frame));
     }
 

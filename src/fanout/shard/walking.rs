@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use slab::Slab;
+
 use super::Shard;
 use crate::broker::Channel;
 use crate::fanout::connection::{Connection, Flushed, Key};
@@ -100,6 +102,7 @@ impl Shard {
         }
         topic.is_dirty = false;
         topic.walk = Some(topic.members.len());
+        topic.walk_head = topic.channel.head();
         topic.walk_began = Some(Instant::now());
         self.enqueue(slot);
     }
@@ -143,6 +146,7 @@ impl Shard {
         };
         if topic.walk == Some(0) {
             topic.walk = None;
+            topic.walked = topic.walk_head;
             if topic.is_dirty {
                 self.plan_walk(slot);
             }
@@ -170,10 +174,18 @@ impl Shard {
             if member.cursor >= head {
                 continue;
             }
+            // Whoever is behind has its own turn; this walk is for those at the head. Those who were behind when the last
+            // one passed are known by their cursors: thousands of stalled connections are not looked at for each change.
+            if member.cursor < topic.walked {
+                debug_assert!(
+                    has_own_turn(&self.connections, member),
+                    "{member:?} is left"
+                );
+                continue;
+            }
             let Some(connection) = self.connections.get_mut(member.connection as usize) else {
                 continue;
             };
-            // Whoever is behind has its own turn; this walk is for those at the head.
             if !connection.is_clear() || connection.is_queued || member.waits {
                 continue;
             }
@@ -295,6 +307,13 @@ impl Shard {
             topic.presence_walk = Some((start, readers));
         }
     }
+}
+
+/// Whether something else than the next walk goes on with this subscriber.
+fn has_own_turn(connections: &Slab<Connection>, member: &Member) -> bool {
+    connections
+        .get(member.connection as usize)
+        .is_none_or(|connection| !connection.is_clear() || connection.is_queued || member.waits)
 }
 
 /// Hands a run to a subscriber that has nothing half done, and moves its cursor as far as the kernel took it.
