@@ -24,7 +24,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 use tokio::runtime::Handle;
 
-use self::deadlines::Drain;
+use self::deadlines::{Census, Drain};
 use self::walking::Load;
 use super::connection::{Connection, Flushed, Key};
 use super::counters::{ShardCounters, Tally};
@@ -85,6 +85,7 @@ pub(super) struct Shard {
     generation: u32,
     load: Load,
     drain: Option<Drain>,
+    census: Census,
     buffer: Vec<u8>,
     received: Vec<Received>,
     is_stopped: bool,
@@ -115,6 +116,7 @@ impl Shard {
             generation: 0,
             load: Load::default(),
             drain: None,
+            census: Census::default(),
             buffer: vec![0; READ_BUFFER],
             received: Vec::new(),
             is_stopped: false,

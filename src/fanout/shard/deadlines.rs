@@ -11,10 +11,15 @@ use crate::protocol::{CloseCode, ping_frame};
 
 /// How often keys that have been shown are looked at again.
 const KEYS_EVERY: Duration = Duration::from_secs(1);
+/// Connections that are looked at in a tick to count those who are behind: 20,000 in two seconds.
+const CENSUS_A_TICK: usize = 1_000;
 /// Connections that a drain closes in a tick at the most, however short its window.
 const DRAIN_A_TICK_MIN: usize = 200;
-/// Ticks until a connection with something due is looked at again whose socket is full: a second.
-const BLOCKED_LOOK: u32 = 10;
+/// Ticks until a connection with something due is looked at again whose socket is full: 5 s, because there may be
+/// thousands of them. A ping comes later by that at the most once it is read again.
+const BLOCKED_LOOK: u32 = 50;
+/// Ticks over which these looks are spread.
+const BLOCKED_SPREAD: u32 = 32;
 /// Within how many milliseconds the readers of a numbering that has ended are asked to come back.
 const RETURN_MS_MAX: u32 = 2_000;
 
@@ -26,6 +31,13 @@ pub(super) struct Drain {
     window: Duration,
 }
 
+/// The count of those who are behind, under way.
+#[derive(Debug, Default)]
+pub(super) struct Census {
+    next: usize,
+    found: u64,
+}
+
 /// What is to be done about a connection.
 enum Verdict {
     Wait(u32),
@@ -34,9 +46,14 @@ enum Verdict {
     Remove,
 }
 
-/// When to look again at something due: at its tick, or, where that has passed behind a full socket, later.
-fn due_or_later(due: u32, now: u32) -> u32 {
-    if now < due { due } else { now + BLOCKED_LOOK }
+/// When to look again at something due: at its tick, or, where that has passed behind a full socket, later. Those whose
+/// sockets became full at once are not all looked at in one tick.
+fn due_or_later(due: u32, now: u32, key: Key) -> u32 {
+    if now < due {
+        due
+    } else {
+        now + BLOCKED_LOOK - key.generation() % BLOCKED_SPREAD
+    }
 }
 
 impl Shard {
@@ -54,8 +71,8 @@ impl Shard {
         let crossed = |every: Duration| before / ticks(every) != now / ticks(every);
         if crossed(KEYS_EVERY) {
             self.check_keys();
-            self.count_laggards();
         }
+        self.count_laggards();
         if crossed(self.parts.options.presence_every) {
             self.plan_presence();
         }
@@ -118,7 +135,7 @@ impl Shard {
             if now >= due && connection.blocked_at.is_none() {
                 return Some(Verdict::Close(CloseCode::Idle, "no pong in time"));
             }
-            next = next.min(due_or_later(due, now));
+            next = next.min(due_or_later(due, now, key));
         } else {
             // The first ping comes early by a share of its own, so that those who came at once are not pinged at once.
             let every = ticks(options.ping_every);
@@ -131,7 +148,7 @@ impl Shard {
             if now >= due && connection.blocked_at.is_none() {
                 return Some(Verdict::Ping);
             }
-            next = next.min(due_or_later(due, now));
+            next = next.min(due_or_later(due, now, key));
         }
         Some(Verdict::Wait(next.min(now + stall_max)))
     }
@@ -160,13 +177,19 @@ impl Shard {
         }
     }
 
-    fn count_laggards(&self) {
-        let count = self
-            .connections
-            .iter()
-            .filter(|(_, connection)| connection.blocked_at.is_some() || connection.is_queued)
-            .count();
-        self.counters.set_laggards(count as u64);
+    /// Counts who is behind, a part of the connections each tick: looking at all of them at once would hold up a walk.
+    fn count_laggards(&mut self) {
+        let census = &mut self.census;
+        let end = (census.next + CENSUS_A_TICK).min(self.connections.capacity());
+        census.found += (census.next..end)
+            .filter_map(|index| self.connections.get(index))
+            .filter(|connection| connection.blocked_at.is_some() || connection.is_queued)
+            .count() as u64;
+        census.next = end;
+        if end == self.connections.capacity() {
+            self.counters.set_laggards(census.found);
+            *census = Census::default();
+        }
     }
 
     /// Sends the subscribers of a numbering that has ended away; they come back and are reset.
