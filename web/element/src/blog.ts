@@ -27,7 +27,7 @@ export interface Watcher {
 }
 
 /** New entries that are put on the page in one go; more come with the next frame. */
-const AT_ONCE = 8;
+const AT_ONCE = 4;
 
 export class Blog {
   readonly feed: Feed;
@@ -228,10 +228,12 @@ export class Blog {
     if (this.#flushing) await this.#flushing;
     this.#flushing = (async () => {
       this.feed.isBusy = true;
-      for (let shown = 1; this.held.fresh.size && goesOn(); shown++) {
-        const [id, waiting] = this.held.take()!;
-        keepPlace(this.feed.root, () => this.#insert(id, waiting));
-        if (shown % AT_ONCE === 0) await breathe();
+      // Whether it goes on is asked once for several: the answer takes a layout of all that is on the page.
+      while (this.held.fresh.size && goesOn()) {
+        keepPlace(this.feed.root, () => {
+          for (let count = 0; count < AT_ONCE && this.held.fresh.size; count++) this.#insert(...this.held.take()!);
+        });
+        await breathe();
       }
       this.feed.isBusy = false;
       this.#showEmpty();

@@ -2,7 +2,7 @@
  * The entries that are on the page, in their order, as an ARIA feed: places by the offset of publication, numbers for
  * assistive technology, Page Up and Page Down from entry to entry. Knows no connection and no change.
  */
-import { sliced } from './dom.js';
+import { breathe, sliced } from './dom.js';
 
 export type Order = 'newest' | 'oldest';
 
@@ -102,14 +102,16 @@ export class Feed {
   #renumberSoon(): void {
     const numbering = ++this.#numbering;
     const isCurrent = (): boolean => numbering === this.#numbering;
-    queueMicrotask(async () => {
+    void (async () => {
+      // What is new is painted first.
+      await breathe();
       if (!isCurrent()) return;
       const articles = this.#children();
       const newest = this.first + articles.length - 1;
       const from = this.order === 'newest' ? this.count - newest + 1 : this.first;
       let index = 0;
       await sliced(articles, (article) => this.#number(article, from + index++), isCurrent);
-    });
+    })();
   }
 
   #number(article: HTMLElement, number: number): void {
