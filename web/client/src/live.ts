@@ -280,7 +280,8 @@ class LiveBlog implements Live {
     const previous = this.#state;
     if (this.#link !== 'open' || this.#will) this.#transport = undefined;
     if (state === previous) return;
-    if (this.#isCurrent()) this.#lostAt ??= Date.now();
+    // As of the last tick: what wakes a page that slept may be the news that its connection is gone.
+    if (this.#isCurrent()) this.#lostAt ??= this.#tickedAt;
     this.#state = state;
     if (this.#isCurrent()) this.#back();
     this.#emit('state', { state, previous, transport: this.#transport });

@@ -52,6 +52,24 @@ test('after a sleep it connects anew at once, and says what came meanwhile', asy
   assert.ok(Math.abs(Date.parse(away[0]!.since) - asleep) <= 1500);
 });
 
+test('also where what wakes it first is the news that its connection is gone', async () => {
+  await goLive();
+  const away: Away[] = [];
+  live.on('away', (told) => away.push(told));
+  const asleep = stage.now;
+  const ends = stage.sleep(3_600_000);
+  stage.socket.end(1006);
+  await ends;
+  await stage.until(() => stage.sockets.length === 2);
+  await stage.next();
+  stage.socket.say(subscribed(2, 3));
+  stage.socket.say(entry(3));
+  await stage.settle();
+  assert.equal(live.state, 'live');
+  assert.equal(away.length, 1);
+  assert.ok(Math.abs(Date.parse(away[0]!.since) - asleep) <= 1500);
+});
+
 test('a nap of timers in a hidden page is no sleep', async () => {
   await goLive();
   stage.document.hidden = true;
