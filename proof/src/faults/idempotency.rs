@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
 use super::Outcome;
-use super::process::{Program, make_key};
+use super::process::{Process, Program, make_key};
 
 /// Requests under way at once.
 const AT_ONCE: usize = 64;
@@ -49,10 +49,42 @@ pub(super) async fn run(program: &Program, publishes: u32) -> Result<Outcome> {
     let calm = publishes - across;
     let mut places: HashMap<u32, String> = HashMap::new();
     merge(&mut places, publisher.all(1..calm, 2).await?)?;
-    // A fifth is sent once, and the process is killed in the middle of them; then all of them are sent again, twice.
-    let mut sending: Vec<_> = (calm..publishes)
+    // A fifth across a kill; then all of them again, twice.
+    let (known, cut_off) = across_a_kill(&publisher, &mut process, calm..publishes).await?;
+    merge(&mut places, known)?;
+    merge(&mut places, publisher.all(calm..publishes, 2).await?)?;
+    let entries = count(&process.base).await?;
+    ensure!(
+        entries == u64::from(publishes),
+        "{entries} entries of {publishes} publishes"
+    );
+    let distinct: HashSet<&String> = places.values().collect();
+    ensure!(
+        distinct.len() == places.len(),
+        "two entries have one position"
+    );
+    process.kill()?;
+    let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
+    Ok(Outcome::Kept(format!(
+        "{publishes} entries by {} requests, {across} of them across a kill -9 ({cut_off} requests were under way, {} \
+         were told the first answer again): exactly {entries} changes, each at one position; {:.1} s",
+        count(&publisher.requests),
+        count(&publisher.replayed),
+        began.elapsed().as_secs_f64()
+    )))
+}
+
+/// Sends these once, and kills the process in the middle of them: the positions that were told, and how many requests were
+/// under way.
+async fn across_a_kill(
+    publisher: &Arc<Publisher>,
+    process: &mut Process,
+    numbers: std::ops::Range<u32>,
+) -> Result<(Vec<(u32, String)>, u64)> {
+    let across = numbers.end - numbers.start;
+    let mut sending: Vec<_> = numbers
         .map(|number| {
-            let publisher = Arc::clone(&publisher);
+            let publisher = Arc::clone(publisher);
             async move { (number, publisher.once(number).await.ok().flatten()) }
         })
         .collect();
@@ -84,27 +116,7 @@ pub(super) async fn run(program: &Program, publishes: u32) -> Result<Outcome> {
         .into_iter()
         .chain(second)
         .filter_map(|(number, place)| Some((number, place?)));
-    merge(&mut places, known.collect())?;
-    merge(&mut places, publisher.all(calm..publishes, 2).await?)?;
-    let entries = count(&process.base).await?;
-    ensure!(
-        entries == u64::from(publishes),
-        "{entries} entries of {publishes} publishes"
-    );
-    let distinct: HashSet<&String> = places.values().collect();
-    ensure!(
-        distinct.len() == places.len(),
-        "two entries have one position"
-    );
-    process.kill()?;
-    let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
-    Ok(Outcome::Kept(format!(
-        "{publishes} entries by {} requests, {across} of them across a kill -9 ({cut_off} requests were under way, {} \
-         were told the first answer again): exactly {entries} changes, each at one position; {:.1} s",
-        count(&publisher.requests),
-        count(&publisher.replayed),
-        began.elapsed().as_secs_f64()
-    )))
+    Ok((known.collect(), cut_off))
 }
 
 /// Takes positions in; an entry that had another before is an error.
