@@ -143,6 +143,11 @@ impl Connection {
         self.closing_at.is_some()
     }
 
+    /// Whether changes wait for its socket, or for its turn to be walked forward.
+    pub(super) fn is_behind(&self) -> bool {
+        self.blocked_at.is_some() || self.is_queued
+    }
+
     /// Whether a change can be written now.
     pub(super) fn is_clear(&self) -> bool {
         self.blocked_at.is_none() && !self.is_closing()

@@ -1,7 +1,7 @@
 //! The messages of a WebSocket: what a reader may say, and the server's answers beside the changes.
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Code;
 use crate::model::{After, Offset, Position, TopicName};
@@ -126,25 +126,22 @@ pub fn presence(topic: &TopicName, readers: u64) -> String {
 
 /// `{"op":"error",…}`.
 pub fn error(code: Code, message: &str, topic: Option<&TopicName>) -> String {
-    let mut value = json!({"op": "error", "code": code.as_str(), "message": message});
-    if let Some(topic) = topic {
-        value["topic"] = topic.as_str().into();
-    }
-    value.to_string()
+    error_json(code, message, topic).to_string()
 }
 
 /// `{"op":"error",…}` of a limit: worth asking again after so many seconds.
 pub fn rate_limited(message: &str, topic: Option<&TopicName>, retry_after_s: u64) -> String {
-    let mut value = json!({
-        "op": "error",
-        "code": Code::RateLimited.as_str(),
-        "message": message,
-        "retry_after": retry_after_s,
-    });
-    if let Some(topic) = topic {
-        value["topic"] = json!(topic.as_str());
-    }
+    let mut value = error_json(Code::RateLimited, message, topic);
+    value["retry_after"] = retry_after_s.into();
     value.to_string()
+}
+
+fn error_json(code: Code, message: &str, topic: Option<&TopicName>) -> Value {
+    let mut value = json!({"op": "error", "code": code.as_str(), "message": message});
+    if let Some(topic) = topic {
+        value["topic"] = topic.as_str().into();
+    }
+    value
 }
 
 #[cfg(test)]
@@ -211,7 +208,7 @@ mod tests {
             error(Code::Internal, "a \"b\"\n", Some(&topic)),
             rate_limited("later", Some(&topic), 3),
         ] {
-            let value: serde_json::Value = serde_json::from_str(&text).expect(&text);
+            let value: Value = serde_json::from_str(&text).expect(&text);
             assert_eq!(value["topic"], "t", "{text}");
         }
     }

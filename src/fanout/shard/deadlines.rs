@@ -183,7 +183,7 @@ impl Shard {
         let end = (census.next + CENSUS_A_TICK).min(self.connections.capacity());
         census.found += (census.next..end)
             .filter_map(|index| self.connections.get(index))
-            .filter(|connection| connection.blocked_at.is_some() || connection.is_queued)
+            .filter(|connection| connection.is_behind())
             .count() as u64;
         census.next = end;
         if end == self.connections.capacity() {

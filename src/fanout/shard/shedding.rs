@@ -42,9 +42,7 @@ impl Shard {
         self.connections
             .iter()
             .filter(|(_, connection)| !connection.is_closing())
-            .filter(|(_, connection)| {
-                is_so(connection.blocked_at.is_some() || connection.is_queued)
-            })
+            .filter(|(_, connection)| is_so(connection.is_behind()))
             .filter_map(|(index, connection)| {
                 Some(Key::new(u32::try_from(index).ok()?, connection.generation))
             })

@@ -7,8 +7,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use slab::Slab;
-
 use super::Shard;
 use crate::broker::Channel;
 use crate::fanout::connection::{Connection, Flushed, Key};
@@ -178,7 +176,9 @@ impl Shard {
             // one passed are known by their cursors: thousands of stalled connections are not looked at for each change.
             if member.cursor < topic.walked {
                 debug_assert!(
-                    has_own_turn(&self.connections, member),
+                    self.connections
+                        .get(member.connection as usize)
+                        .is_none_or(|connection| has_own_turn(connection, member)),
                     "{member:?} is left"
                 );
                 continue;
@@ -186,7 +186,7 @@ impl Shard {
             let Some(connection) = self.connections.get_mut(member.connection as usize) else {
                 continue;
             };
-            if !connection.is_clear() || connection.is_queued || member.waits {
+            if has_own_turn(connection, member) {
                 continue;
             }
             let key = Key::new(member.connection, connection.generation);
@@ -310,10 +310,8 @@ impl Shard {
 }
 
 /// Whether something else than the next walk goes on with this subscriber.
-fn has_own_turn(connections: &Slab<Connection>, member: &Member) -> bool {
-    connections
-        .get(member.connection as usize)
-        .is_none_or(|connection| !connection.is_clear() || connection.is_queued || member.waits)
+fn has_own_turn(connection: &Connection, member: &Member) -> bool {
+    connection.is_behind() || connection.is_closing() || member.waits
 }
 
 /// Hands a run to a subscriber that has nothing half done, and moves its cursor as far as the kernel took it.
