@@ -131,12 +131,15 @@ fn has(command: &str) -> bool {
 }
 
 /// A broker on a fresh folder, which lasts as long as what is given beside it, and one entry in its topic `t`.
-async fn with_an_entry(program: &Program) -> Result<(tempfile::TempDir, Process, Client)> {
+async fn with_an_entry(
+    program: &Program,
+    wrapper: &[&str],
+) -> Result<(tempfile::TempDir, Process, Client)> {
     let root = tempfile::tempdir()?;
     let folder = root.path().join("data");
     std::fs::create_dir(&folder)?;
     let key = make_key(&folder)?;
-    let process = program.start(&folder, &[]).await?;
+    let process = program.start(&folder, wrapper).await?;
     let client = Client::new(&process.base, &key);
     let first = client.record.number();
     client.insist("t", first).await?;

@@ -11,7 +11,7 @@ use crate::history::After;
 const PUBLISHERS: usize = 4;
 
 pub(super) async fn stopped(program: &Program, how_long: Duration) -> Result<Outcome> {
-    let (_root, mut process, client) = with_an_entry(program).await?;
+    let (_root, mut process, client) = with_an_entry(program, &[]).await?;
     let numbers: Vec<Vec<u64>> = (0..PUBLISHERS)
         .map(|_| (0..50).map(|_| client.record.number()).collect())
         .collect();

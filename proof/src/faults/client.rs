@@ -15,6 +15,8 @@ const INSIST: Duration = Duration::from_secs(90);
 const PUBLISHES_MAX: u32 = 2_000;
 /// Longer than a change may take to readers.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(100);
+/// The same of one on a connection of its own: whoever has just come is to be served soon.
+const ANEW_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Where a history is kept.
 #[derive(Clone)]
@@ -93,6 +95,15 @@ impl Client {
             key: key.to_owned(),
             http: http.unwrap_or_default(),
         }
+    }
+
+    /// The same caller with a connection of its own, as a tool makes it that has just been started.
+    pub(super) fn anew(&self) -> Result<Self> {
+        let http = reqwest::Client::builder().timeout(ANEW_TIMEOUT).build()?;
+        Ok(Self {
+            http,
+            ..self.clone()
+        })
     }
 
     /// Publishes a new entry once: its number, and how that ended.

@@ -30,7 +30,7 @@ pub(super) async fn run(program: &Program) -> Result<Outcome> {
         let said = namespace::again_inside()?;
         return Ok(said.map_or_else(|| Outcome::Skipped(namespace::NONE.into()), Outcome::Kept));
     }
-    let (_root, mut process, client) = with_an_entry(program).await?;
+    let (_root, mut process, client) = with_an_entry(program, &[]).await?;
     let stream = TcpStream::connect(process.address).await?;
     let port = stream.local_addr()?.port();
     let url = format!("ws://{}/v1/ws?topic=t&after=start", process.address);

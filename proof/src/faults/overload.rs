@@ -6,9 +6,9 @@ use anyhow::{Result, bail, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::client::{Answer, Client};
-use super::process::{Program, make_key};
-use super::{Outcome, judged};
+use super::client::Answer;
+use super::process::Program;
+use super::{Outcome, judged, with_an_entry};
 use crate::history::After;
 
 /// Descriptors of the broker.
@@ -17,15 +17,8 @@ const DESCRIPTORS: &str = "600";
 const CONNECTIONS: usize = 900;
 
 pub(super) async fn descriptors(program: &Program) -> Result<Outcome> {
-    let root = tempfile::tempdir()?;
-    let folder = root.path().join("data");
-    std::fs::create_dir(&folder)?;
-    let key = make_key(&folder)?;
     let script = format!("ulimit -n {DESCRIPTORS} && exec \"$@\"");
-    let mut process = program.start(&folder, &["sh", "-c", &script, "sh"]).await?;
-    let client = Client::new(&process.base, &key);
-    let first = client.record.number();
-    client.insist("t", first).await?;
+    let (_root, mut process, client) = with_an_entry(program, &["sh", "-c", &script, "sh"]).await?;
     client.record.fault("readers take all descriptors");
     let (mut held, mut refused) = (Vec::new(), 0);
     for _ in 0..CONNECTIONS {
@@ -41,14 +34,7 @@ pub(super) async fn descriptors(program: &Program) -> Result<Outcome> {
     );
     let mut published = 0;
     for _ in 0..50 {
-        // A connection of its own each time, as a tool makes it.
-        let fresh = Client {
-            http: reqwest::Client::builder()
-                .timeout(Duration::from_secs(20))
-                .build()?,
-            ..client.clone()
-        };
-        match fresh.publish("t").await.1 {
+        match client.anew()?.publish("t").await.1 {
             Answer::Acked => published += 1,
             other => bail!("with {} readers: {other:?}\n{}", held.len(), process.said()),
         }

@@ -68,7 +68,7 @@ pub(super) async fn run(program: &Program, sockets: usize) -> Result<Outcome> {
             sockets + SPARE
         )));
     }
-    let (_root, mut process, client) = with_an_entry(program).await?;
+    let (_root, mut process, client) = with_an_entry(program, &[]).await?;
     let end = client.record.number();
     let reader = client.clone();
     let last = format!("v{end}");
@@ -144,13 +144,7 @@ async fn outlast(
 
 /// One publish on a connection of its own.
 async fn publish(client: &Client) -> Result<()> {
-    let fresh = Client {
-        http: reqwest::Client::builder()
-            .timeout(Duration::from_secs(20))
-            .build()?,
-        ..client.clone()
-    };
-    match fresh.publish("t").await.1 {
+    match client.anew()?.publish("t").await.1 {
         Answer::Acked => Ok(()),
         other => bail!("a publish got {other:?}"),
     }
