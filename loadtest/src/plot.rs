@@ -157,7 +157,8 @@ fn width(text: &str) -> f64 {
     text.chars().count() as f64
 }
 
-fn escape(text: &str) -> String {
+/// Text that can stand in SVG and HTML.
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -2,6 +2,7 @@
 //! chart has its numbers in a table beside it, so nothing is in a picture alone.
 
 use super::{Report, duration, number};
+use crate::plot::escape;
 
 mod beside;
 mod chart;
@@ -117,14 +118,6 @@ fn series(report: &Report) -> String {
             )
         })
         .collect()
-}
-
-/// Text that can stand in HTML.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
