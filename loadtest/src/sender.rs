@@ -5,7 +5,7 @@
 //! It runs in a process of its own, told by lines on stdin, so that its CPU is measured as a server's is.
 
 use std::io::{BufRead, ErrorKind, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{now_micros, until};
 use crate::frame::server_text;
 use crate::message::entry_id;
+
+/// How many connections may wait to be accepted; the kernel cuts this to its own limit.
+const BACKLOG: i32 = 4_096;
 
 /// What the sender is told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -47,6 +50,16 @@ struct Share {
     lagging: usize,
 }
 
+/// As many readers wait to be accepted as the kernel allows: what finds the queue full counts as connected for itself
+/// alone, and would never be accepted.
+fn listen() -> std::io::Result<TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+    let any_port: SocketAddr = ([127, 0, 0, 1], 0).into();
+    socket.bind(&any_port.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
 /// Works: a task on stdin, the port on stdout, `ready` when all are there, a line on stdin to start, `done`.
 ///
 /// # Errors
@@ -55,7 +68,7 @@ pub fn work() -> Result<()> {
     let mut lines = std::io::stdin().lock().lines();
     let task = lines.next().context("no task on stdin")??;
     let task: Task = serde_json::from_str(&task).context("not a task")?;
-    let listener = TcpListener::bind("127.0.0.1:0").context("no port")?;
+    let listener = listen().context("no port")?;
     say(&listener.local_addr()?.port().to_string())?;
     let threads = task.threads.max(1) as usize;
     let mut shares: Vec<Vec<Socket>> = (0..threads).map(|_| Vec::new()).collect();
