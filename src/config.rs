@@ -107,6 +107,8 @@ pub struct NatsConfig {
     pub append_timeout: Duration,
     /// How long nothing may be heard of the log until this node counts as cut off.
     pub stale_after: Duration,
+    /// The sequence of a lost record that this node may put behind although another node, which does not answer, may have it.
+    pub accept_loss: Option<u64>,
 }
 
 /// How much one address or key may ask for; what is none has no limit.

@@ -90,5 +90,6 @@ pub(crate) fn nats_options(nats: &NatsConfig) -> NatsOptions {
         connect_timeout: nats.connect_timeout,
         append_timeout: nats.append_timeout,
         stale_after: nats.stale_after,
+        accept_loss: nats.accept_loss,
     }
 }

@@ -95,6 +95,10 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("nats.connect_timeout_ms", ms(SECOND_MS, 60 * MINUTE_MS)),
     setting("nats.append_timeout_ms", ms(SECOND_MS, MINUTE_MS)),
     setting("nats.stale_after_ms", ms(2 * SECOND_MS, 5 * MINUTE_MS)),
+    setting(
+        "nats.accept_loss",
+        count(1, i64::MAX, "as a sequence of the log"),
+    ),
     setting("tls.certificate", Text),
     setting("tls.key", Text),
     setting("tls.handshake_timeout_ms", ms(100, MINUTE_MS)),

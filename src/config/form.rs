@@ -82,6 +82,8 @@ pub(super) struct NatsForm {
     pub connect_timeout_ms: i64,
     pub append_timeout_ms: i64,
     pub stale_after_ms: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accept_loss: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,6 +196,7 @@ impl Default for NatsForm {
             connect_timeout_ms: 30_000,
             append_timeout_ms: 10_000,
             stale_after_ms: 5_000,
+            accept_loss: None,
         }
     }
 }
@@ -350,6 +353,7 @@ impl NatsForm {
             connect_timeout: duration(self.connect_timeout_ms),
             append_timeout: duration(self.append_timeout_ms),
             stale_after: duration(self.stale_after_ms),
+            accept_loss: self.accept_loss.map(i64::unsigned_abs),
         }
     }
 }

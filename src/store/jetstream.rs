@@ -5,6 +5,7 @@
 //! design is in docs/adr/0008-one-log-for-many-nodes.md.
 
 mod erasing;
+mod holes;
 mod lanes;
 mod link;
 mod members;
@@ -67,6 +68,8 @@ pub struct NatsOptions {
     pub append_timeout: Duration,
     /// How long nothing may be heard of the log until this node counts as cut off.
     pub stale_after: Duration,
+    /// The sequence of a lost record that this node may put behind although another node, which does not answer, may have it.
+    pub accept_loss: Option<u64>,
 }
 
 /// The store of one node of a cluster.

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::{Append, Step};
 use crate::model::{EntryId, Epoch, Offset, TopicName};
 
-/// The version of records that this program writes, and the newest that it reads.
-pub const RECORD_VERSION: u8 = 1;
+/// The newest version of records that this program reads.
+pub const RECORD_VERSION: u8 = 2;
 
 /// One record.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
-    /// The version of its form.
+    /// The version that has to be known to read it: [`What::version`].
     pub v: u8,
     /// Its id: no two records have the same.
     pub id: String,
@@ -44,6 +44,19 @@ pub enum What {
     Renumber,
     /// Part of the rows of a topic that was brought over from a single node.
     Import(Box<Rows>),
+    /// Stands beside the log in the place of a record that no node has any more: these topics may have lost changes by
+    /// that, and go on in the numbering [`Record::epoch`]. The record itself is of no topic.
+    Lost(Vec<TopicName>),
+}
+
+impl What {
+    /// The version that a program has to know to apply it.
+    pub fn version(&self) -> u8 {
+        match self {
+            Self::Appends(_) | Self::Renumber | Self::Import(_) => 1,
+            Self::Lost(_) => 2,
+        }
+    }
 }
 
 /// A row of the table of changes.
@@ -84,7 +97,7 @@ impl Record {
                     }
                 }
             }
-            What::Renumber => {}
+            What::Renumber | What::Lost(_) => {}
             What::Import(rows) => rows.erase(id),
         }
     }
@@ -125,7 +138,7 @@ impl Record {
                 .flat_map(|append| &append.steps)
                 .filter_map(Step::write)
                 .any(|write| write.id == *id && !write.is_erased()),
-            What::Renumber => false,
+            What::Renumber | What::Lost(_) => false,
             What::Import(rows) => rows.has(id),
         }
     }

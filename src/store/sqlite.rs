@@ -24,7 +24,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
 
-pub use backup::{BackupError, backup_folder, restore_folder};
+pub use backup::{BackupError, Restored, backup_folder, restore_folder};
 pub use detach::SingleNode;
 pub use projection::{
     Applied, ApplyError, Arrived, Erasure, Lost, Projection, Standing, TopicStanding, Trial,

@@ -122,3 +122,16 @@ pub fn publish_one(
     let append = steps::append(topic, vec![steps::publish(id, "x")]);
     steps::stored(store, append).steps[0].offset
 }
+
+/// Publishes one entry whose fate the store can't know, and gives what it says.
+pub fn publish_into_the_unknown(
+    store: &dyn tenbells::store::Store,
+    topic: &str,
+    id: &str,
+) -> String {
+    let append = steps::append(topic, vec![steps::publish(id, "x")]);
+    match store.append(append).wait_blocking() {
+        Err(tenbells::store::AppendError::OutcomeUnknown(why)) => why,
+        known => panic!("{known:?}"),
+    }
+}

@@ -211,6 +211,12 @@ impl Inner {
                         .await;
                     }
                     self.wait_applied(&record.id, end).await;
+                    if !self.is_applied(&record.id)
+                        && let Some(reason) = self.failed.get()
+                    {
+                        // It is stored, but where it stands is for the others to say.
+                        return Landing::Lost(AppendError::OutcomeUnknown(reason.clone()));
+                    }
                     // It is stored, whether this node has it already or not.
                     return Landing::Landed;
                 }

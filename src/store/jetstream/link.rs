@@ -22,7 +22,7 @@ use self::opening::{make_stream, open, stream_config};
 use super::NatsOptions;
 use super::version::{Version, VersionError};
 use crate::model::TopicName;
-use crate::store::Record;
+use crate::store::{RECORD_VERSION, Record};
 
 /// How long one question may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
@@ -50,6 +50,16 @@ pub enum LinkError {
     /// JetStream refuses or does not answer.
     #[error("JetStream: {0}")]
     JetStream(String),
+    /// A newer program wrote what is in the stream.
+    #[error(
+        "the record at sequence {sequence} has version {found}, which is newer than this program"
+    )]
+    Newer {
+        /// Where.
+        sequence: u64,
+        /// Its version.
+        found: u8,
+    },
     /// What is in the stream is not a record.
     #[error("{subject} at sequence {sequence} is not a record: {cause}")]
     NotARecord {
@@ -388,12 +398,21 @@ impl Link {
 /// Reads a record out of a message.
 ///
 /// # Errors
-/// [`LinkError::NotARecord`].
+/// [`LinkError::Newer`], [`LinkError::NotARecord`].
 pub fn parse_record(subject: &str, sequence: u64, payload: &[u8]) -> Result<Record, LinkError> {
-    serde_json::from_slice(payload).map_err(|error| LinkError::NotARecord {
-        subject: subject.to_owned(),
-        sequence,
-        cause: error.to_string(),
+    #[derive(Deserialize)]
+    struct Versioned {
+        v: u8,
+    }
+    serde_json::from_slice(payload).map_err(|error| match serde_json::from_slice(payload) {
+        Ok(Versioned { v: found }) if found > RECORD_VERSION => {
+            LinkError::Newer { sequence, found }
+        }
+        _ => LinkError::NotARecord {
+            subject: subject.to_owned(),
+            sequence,
+            cause: error.to_string(),
+        },
     })
 }
 

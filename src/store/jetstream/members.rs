@@ -3,9 +3,12 @@
 //! A node that has just started has heard of nobody. Without the list it would take a retraction for confirmed by all while
 //! a node that is cut off still shows what was taken back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::Inner;
 use super::link::{LinkError, Sent};
@@ -29,11 +32,10 @@ impl Inner {
     pub(super) async fn join(&self) -> Result<(), LinkError> {
         let now = self.log_time().unwrap_or_else(|| self.clock.now());
         let now = millis(now);
-        let day = i64::try_from(FORGET_AFTER.as_millis()).unwrap_or(i64::MAX);
         let own = self.options.node.clone();
         let members = self
-            .rewrite(|members| {
-                members.retain(|_, at| now.saturating_sub(*at) < day);
+            .rewrite(NAME, |members: &mut Members| {
+                members.retain(|_, at| now.saturating_sub(*at) < day_ms());
                 if members.len() < NODES_MAX {
                     members.insert(own.clone(), now);
                 }
@@ -47,7 +49,7 @@ impl Inner {
     /// Takes this node off the list: it shows nothing from now on.
     pub(super) async fn leave(&self) {
         let own = &self.options.node;
-        let left = self.rewrite(|members| {
+        let left = self.rewrite(NAME, |members: &mut Members| {
             members.remove(own);
         });
         match tokio::time::timeout(GOODBYE, left).await {
@@ -70,25 +72,51 @@ impl Inner {
         }
     }
 
-    async fn rewrite(&self, change: impl Fn(&mut Members)) -> Result<Members, LinkError> {
+    /// The other nodes that are on the list and were there within a day.
+    pub(super) async fn members(&self) -> Result<BTreeSet<String>, LinkError> {
+        let now = millis(self.log_time().unwrap_or_else(|| self.clock.now()));
+        let (_, members): (_, Members) = self.list(NAME).await?;
+        let others = members
+            .into_iter()
+            .filter(|(name, at)| *name != self.options.node && now.saturating_sub(*at) < day_ms());
+        Ok(others.map(|(name, _)| name).collect())
+    }
+
+    /// A list beside the log, with its version; an empty one where there is none yet.
+    pub(super) async fn list<L: Default + DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<(u64, L), LinkError> {
+        Ok(match self.link.shared(name).await? {
+            Some((version, value)) => (version, serde_json::from_slice(&value).unwrap_or_default()),
+            None => (0, L::default()),
+        })
+    }
+
+    /// Changes a list beside the log, however many nodes do so at once.
+    pub(super) async fn rewrite<L: Default + Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        change: impl Fn(&mut L),
+    ) -> Result<L, LinkError> {
         for _ in 0..RACES_MAX {
-            let (version, mut members) = match self.link.shared(NAME).await? {
-                Some((version, value)) => {
-                    (version, serde_json::from_slice(&value).unwrap_or_default())
-                }
-                None => (0, Members::new()),
-            };
-            change(&mut members);
-            let value = serde_json::to_vec(&members).unwrap_or_default();
-            match self.link.share(NAME, version, value.into()).await {
-                Sent::Stored(_) => return Ok(members),
+            let (version, mut list) = self.list(name).await?;
+            change(&mut list);
+            let value = serde_json::to_vec(&list).unwrap_or_default();
+            match self.link.share(name, version, value.into()).await {
+                Sent::Stored(_) => return Ok(list),
                 Sent::Overtaken => {}
                 Sent::Refused(cause) | Sent::Open(cause) => {
                     return Err(LinkError::JetStream(cause));
                 }
             }
         }
-        let cause = format!("the list of nodes was written by others {RACES_MAX} times");
+        let cause = format!("the list of {name} was written by others {RACES_MAX} times");
         Err(LinkError::JetStream(cause))
     }
+}
+
+/// When a node that says nothing is forgotten, in milliseconds.
+fn day_ms() -> i64 {
+    i64::try_from(FORGET_AFTER.as_millis()).unwrap_or(i64::MAX)
 }

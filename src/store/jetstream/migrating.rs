@@ -7,7 +7,7 @@ use super::opening::JetStreamError;
 use super::{LinkError, NatsOptions};
 use crate::model::{Epoch, Offset, TopicName};
 use crate::store::sqlite::{OpenError, SingleNode, detach};
-use crate::store::{RECORD_VERSION, Record, Rows, What};
+use crate::store::{Record, Rows, What};
 
 /// How often a record is sent until the servers count as unreachable.
 const TRIES: u32 = 20;
@@ -97,8 +97,9 @@ fn record(
     (prev, first): (u64, Offset),
     rows: Rows,
 ) -> Record {
+    let what = What::Import(Box::new(rows));
     Record {
-        v: RECORD_VERSION,
+        v: what.version(),
         id: ulid::Ulid::generate().to_string(),
         node: options.node.clone(),
         topic: topic.clone(),
@@ -106,7 +107,7 @@ fn record(
         epoch: epoch.clone(),
         first,
         at_ms: 0,
-        what: What::Import(Box::new(rows)),
+        what,
     }
 }
 

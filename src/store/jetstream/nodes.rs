@@ -19,7 +19,7 @@ use crate::model::{Offset, TopicName};
 use crate::store::sqlite::Arrived;
 
 /// How often a node says that it lives.
-const BEAT_EVERY: Duration = Duration::from_secs(2);
+pub(super) const BEAT_EVERY: Duration = Duration::from_secs(2);
 /// The least time between two beats.
 const BEAT_PAUSE: Duration = Duration::from_millis(20);
 /// How old the numbers of readers may be.
@@ -39,9 +39,9 @@ pub(super) const NODES_MAX: usize = 256;
 
 /// What a node says of itself.
 #[derive(Debug, Serialize, Deserialize)]
-struct Beat {
-    node: String,
-    applied: u64,
+pub(super) struct Beat {
+    pub(super) node: String,
+    pub(super) applied: u64,
     record: String,
     readers: Vec<(TopicName, u64)>,
     /// The newest versions of shared values that it has heard of.
@@ -250,7 +250,7 @@ impl Inner {
         let _ = tokio::time::timeout(Duration::from_millis(500), self.link.client().flush()).await;
     }
 
-    async fn send_beat(&self, leaves: bool) {
+    pub(super) async fn send_beat(&self, leaves: bool) {
         let newest = lock(&self.nodes.marks).own.back().cloned();
         let (applied, record) = newest.unwrap_or_default();
         let beat = Beat {

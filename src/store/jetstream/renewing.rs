@@ -8,7 +8,7 @@ use super::Inner;
 use super::opening::{JetStreamError, patiently};
 use crate::model::{Epoch, millis};
 use crate::store::sqlite::Lost;
-use crate::store::{AppendError, RECORD_VERSION, ReadError, Record, Refused, What};
+use crate::store::{AppendError, ReadError, Record, Refused, What};
 
 /// How often a new numbering is tried while other nodes write.
 const RACES_MAX: usize = 16;
@@ -58,7 +58,7 @@ impl Inner {
             };
             let epoch = Epoch::from_seed(getrandom::u64().unwrap_or(standing.sequence));
             let record = Record {
-                v: RECORD_VERSION,
+                v: What::Renumber.version(),
                 id: ulid::Ulid::generate().to_string(),
                 node: self.options.node.clone(),
                 topic: lost.topic.clone(),

@@ -12,10 +12,11 @@ use futures_util::StreamExt;
 use futures_util::stream::ReadyChunks;
 use tokio::sync::mpsc;
 
+use super::holes::Remedy;
 use super::link::{LinkError, error_text, parse_record};
 use super::{Inner, lock};
 use crate::store::sqlite::{ApplyError, Arrived};
-use crate::store::{Committed, ReadError};
+use crate::store::{Committed, ReadError, What};
 
 /// Most records in one transaction.
 const BATCH_MAX: usize = 256;
@@ -36,22 +37,43 @@ const LOOK_PAUSE: Duration = Duration::from_millis(250);
 pub(super) enum TailError {
     /// The servers; it is tried again.
     #[error(transparent)]
-    Link(#[from] LinkError),
+    Link(LinkError),
     /// The projection; nothing helps but a start.
     #[error(transparent)]
     Apply(#[from] ApplyError),
     /// The projection can't be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// A record is nowhere, and later ones are there: nothing can be applied behind it.
+    /// A record is nowhere, and later ones are there.
     #[error(
-        "the shared log has lost data: the record at sequence {0} is neither in the log nor beside it, and later ones are. Restore the streams from a backup, or begin a new log from a node that has everything (tenbells migrate)"
+        "the shared log has lost data: the record at sequence {0} is neither in the log nor beside it, and later ones are. Start this node again: it asks whether another node has it"
     )]
     Hole(u64),
+    /// A record is nowhere, and can't be put behind.
+    #[error(
+        "the shared log has lost data: the record at sequence {0} is neither in the log nor beside it, and later ones are. {1}"
+    )]
+    Missing(u64, Remedy),
+    /// A record is nowhere, and another node has put it behind. Readers are reset at a start.
+    #[error(
+        "the shared log has lost data: no node had the record at sequence {0}, and the log goes on without it. Start this node again: the topics that may miss changes have new epochs"
+    )]
+    PutBehind(u64),
+}
+
+impl From<LinkError> for TailError {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Newer { sequence, found } => {
+                Self::Apply(ApplyError::Newer { sequence, found })
+            }
+            other => Self::Link(other),
+        }
+    }
 }
 
 /// Messages of the log, those that are there together.
-type Batches = ReadyChunks<pull::Stream>;
+pub(super) type Batches = ReadyChunks<pull::Stream>;
 
 impl Inner {
     /// Follows the log until the store is closed or has failed.
@@ -112,7 +134,7 @@ impl Inner {
     }
 
     /// The log from this sequence on, in batches.
-    async fn consume(&self, first: u64) -> Result<Batches, LinkError> {
+    pub(super) async fn consume(&self, first: u64) -> Result<Batches, LinkError> {
         let config = pull::Config {
             deliver_policy: DeliverPolicy::ByStartSequence {
                 start_sequence: first,
@@ -188,6 +210,12 @@ impl Inner {
         let Some(last) = arrived.last() else {
             return Ok(());
         };
+        let put_behind = |arrived: &&Arrived| matches!(arrived.record.what, What::Lost(_));
+        if feed.is_some()
+            && let Some(lost) = arrived.iter().find(put_behind)
+        {
+            return Err(TailError::PutBehind(lost.sequence));
+        }
         let sequence = last.sequence;
         let marks: Vec<(u64, String)> = arrived
             .iter()
@@ -225,7 +253,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Reads the log from `first` to `last` and applies it, without a feed: before anybody is served.
+    /// Reads the log from `first` to `last` and applies it, without a feed: before anybody is served. Ends early behind a
+    /// record that is lost.
     pub(super) async fn read_through(
         self: &Arc<Self>,
         first: u64,
@@ -240,7 +269,15 @@ impl Inner {
             let mut arrived = Vec::with_capacity(batch.len());
             for message in batch {
                 let message = message.map_err(|error| LinkError::JetStream(error_text(&error)))?;
-                self.arrive(&message, &mut at, &mut arrived).await?;
+                match self.arrive(&message, &mut at, &mut arrived).await {
+                    Err(TailError::Hole(sequence)) => {
+                        self.take_in(arrived, None).await?;
+                        let record = self.put_behind(sequence).await?;
+                        let lost = Arrived { sequence, record };
+                        return self.take_in(vec![lost], None).await;
+                    }
+                    other => other?,
+                }
             }
             self.take_in(arrived, None).await?;
         }

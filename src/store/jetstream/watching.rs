@@ -117,7 +117,7 @@ impl Inner {
         }
     }
 
-    /// Whether the log has lost the record that a projection stands at. Looks several times, and believes only a leader
+    /// Whether the log has lost the record that a projection stands at, or goes on without one that is in it. Looks several times, and believes only a leader
     /// that a majority of the replicas is in touch with.
     ///
     /// # Errors
@@ -132,7 +132,7 @@ impl Inner {
             }
             let record = self.link.record_at(standing.sequence).await?;
             if record.is_some_and(|record| record.id == standing.record) {
-                return Ok(false);
+                return self.has_what_is_lost(standing.sequence).await;
             }
             if !self.link.now().await?.is_settled {
                 return Err(super::LinkError::JetStream(

@@ -2,7 +2,8 @@
 //!
 //! A backup is a database of ours that any SQL tool can open, with one table more: `backup_file` carries the database
 //! of the keys as it is, so this room need not know its schema. It is taken while a server runs on the folder. A
-//! restore begins a new numbering for every topic, because what was published after the backup is gone.
+//! restore begins a new numbering for every topic, because what was published after the backup is gone; but not where
+//! the log that it was taken of is still there.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use super::projection::{drop_tables, is_projection};
 use super::schema::OpenError;
 use super::{DATABASE_FILE, reads, rows, schema, seal};
 use crate::model::Epoch;
@@ -41,6 +43,9 @@ pub enum BackupError {
     /// The folder of a restore has a database already.
     #[error("{0} exists: a restore needs a data folder without a database")]
     FolderInUse(PathBuf),
+    /// There is no log that it could follow.
+    #[error("{0} is not a backup of a node of a cluster: it follows no log")]
+    NotOfNode(PathBuf),
     /// The backup or the folder can't be used, because of its schema or its owner.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -53,6 +58,15 @@ pub enum BackupError {
     /// SQLite can't read or write.
     #[error("the database can't be copied: {0}")]
     Sqlite(#[from] rusqlite::Error),
+}
+
+/// What a restored folder is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restored {
+    /// A single node's, with a new epoch for each topic.
+    SingleNode,
+    /// A node's that follows the same log as the one that was backed up, and goes on where that stood.
+    SameLog,
 }
 
 /// Writes what `folder` holds to the one file `target`, while a server may be running on it.
@@ -98,11 +112,12 @@ pub fn backup_folder(folder: &Path, target: &Path) -> Result<(), BackupError> {
 
 /// Fills the data folder `folder`, which must not have a database yet, with what [`backup_folder`] wrote.
 ///
-/// Every change is checked first. Each topic gets a new epoch, so readers are reset rather than led astray.
+/// Every change is checked first. For a single node each topic gets a new epoch, so readers are reset rather than led
+/// astray.
 ///
 /// # Errors
 /// [`BackupError`]; the folder then has no database.
-pub fn restore_folder(backup: &Path, folder: &Path) -> Result<(), BackupError> {
+pub fn restore_folder(backup: &Path, folder: &Path, to_be: Restored) -> Result<(), BackupError> {
     if !backup.exists() {
         return Err(BackupError::Missing(backup.to_owned()));
     }
@@ -124,8 +139,15 @@ pub fn restore_folder(backup: &Path, folder: &Path) -> Result<(), BackupError> {
             return Err(OpenError::Foreign(backup.display().to_string()).into());
         }
         schema::migrate(&mut copy, backup)?;
+        let follows = is_projection(&copy)?;
+        if to_be == Restored::SameLog && !follows {
+            return Err(BackupError::NotOfNode(backup.to_owned()));
+        }
         check_content(&copy)?;
-        renumber(&copy)?;
+        if to_be == Restored::SingleNode {
+            drop_tables(&copy)?;
+            renumber(&copy)?;
+        }
         take_keys(&copy)?
     };
     if let Some(content) = keys_content {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::projection::{export_rows, is_projection};
+use super::projection::{drop_tables, export_rows, is_projection};
 use super::schema::{self, OpenError};
 use super::{DATABASE_FILE, reads, rows};
 use crate::model::{Epoch, TopicName};
@@ -98,12 +98,9 @@ pub fn copy(folder: &Path, target: &Path) -> Result<(), OpenError> {
         std::time::Duration::ZERO,
         None,
     )?;
-    copy.execute_batch(
-        "DROP TABLE shared_log; DROP TABLE shared_topic; DROP TABLE shared_content;
-         DROP TABLE shared_erasure; DROP TABLE shared_lost; VACUUM;
-         PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE)",
-    )
-    .or_else(ignore_rows)?;
+    drop_tables(&copy)?;
+    copy.execute_batch("VACUUM; PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE)")
+        .or_else(ignore_rows)?;
     let keys = folder.join("keys.db");
     if keys.exists() {
         let keys = Connection::open(&keys)?;

@@ -6,6 +6,7 @@
 
 mod applying;
 mod contents;
+mod cutting;
 mod import;
 mod tables;
 
@@ -20,8 +21,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 pub use self::applying::{Applied, ApplyError, Arrived};
 pub use self::contents::Erasure;
 pub(super) use self::import::export_rows;
-pub(super) use self::tables::is_projection;
 pub use self::tables::{Lost, Standing, TopicStanding};
+pub(super) use self::tables::{drop_tables, is_projection};
 
 use super::reading::Reading;
 use super::reads::read_error;
@@ -30,7 +31,7 @@ use super::schema::OpenError;
 use super::steps::{Group, StepError};
 use super::{DATABASE_FILE, schema, sweep};
 use crate::model::{TopicName, millis};
-use crate::store::{Append, AppendError, Appended, RECORD_VERSION, ReadError, Record, What};
+use crate::store::{Append, AppendError, Appended, ReadError, Record, What};
 
 /// The rows that a shared log comes to, on this node.
 pub struct Projection {
@@ -169,8 +170,9 @@ fn attempt(
         }
     }
     let record = epoch.filter(|_| !kept.is_empty()).map(|epoch| {
+        let what = What::Appends(kept);
         let mut record = Record {
-            v: RECORD_VERSION,
+            v: what.version(),
             id: ulid::Ulid::generate().to_string(),
             node: String::new(),
             topic: topic.clone(),
@@ -178,7 +180,7 @@ fn attempt(
             epoch,
             first: before.map_or(0, |row| row.head) + 1,
             at_ms: millis(now),
-            what: What::Appends(kept),
+            what,
         };
         record.erase_what_it_retracts();
         record

@@ -4,6 +4,7 @@
 //! refused append leaves no trace while the others of its group go on.
 
 mod entries;
+mod salvage;
 
 use std::collections::{HashMap, HashSet};
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tenbells::store::jetstream::{MigrateError, migrate_to_cluster, migrate_to_single};
+use tenbells::store::sqlite::{Restored, backup_folder, restore_folder};
 
 use super::{node_in, until_has};
 use crate::support::Server;
@@ -115,4 +116,45 @@ async fn a_single_nodes_topics_go_to_a_cluster_and_back_with_every_position() {
     let back = Server::start_in(target, |_| {}).await;
     assert_eq!(view(&back).await, after);
     back.publish("t", "on its own again").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nodes_backup_makes_a_single_node_and_that_another_cluster() {
+    if nats::is_missing() {
+        return;
+    }
+    let (nats, prefix) = (nats::shared(), nats::prefix());
+    let a = super::node(nats, &prefix, "a").await;
+    for text in ["one", "two"] {
+        a.publish("t", text).await;
+    }
+    let changes = until_has(&a, "t", 2).await;
+    let epoch = |position: String| position.split_once('-').expect("a position").0.to_owned();
+    let before = epoch(a.position("t").await);
+    let backups = tempfile::tempdir().expect("a folder");
+    let backup = backups.path().join("a.backup");
+    backup_folder(a.folder.path(), &backup).expect("a backup");
+
+    let restored = tempfile::tempdir().expect("a folder");
+    restore_folder(&backup, restored.path(), Restored::SingleNode).expect("restored");
+    let single = Server::start_in(restored, |_| {}).await;
+    assert_eq!(single.changes("t", "start").await, changes);
+    let after = epoch(single.position("t").await);
+    assert_ne!(before, after, "what came after the backup is gone");
+
+    let folder = single.stop().await;
+    let other = nats::prefix();
+    let migrated = migrate_to_cluster(folder.path(), &nats.options(&other, "b")).await;
+    assert_eq!(migrated.expect("brought over").changes, 2);
+    let b = super::node(nats, &other, "b").await;
+    assert_eq!(until_has(&b, "t", 2).await, changes);
+    assert_eq!(epoch(b.position("t").await), after);
+
+    // The backup of that single node follows no log.
+    let backup = backups.path().join("single.backup");
+    backup_folder(folder.path(), &backup).expect("a backup");
+    let into = tempfile::tempdir().expect("a folder");
+    let refused = restore_folder(&backup, into.path(), Restored::SameLog);
+    let said = refused.expect_err("refused").to_string();
+    assert!(said.contains("follows no log"), "{said}");
 }

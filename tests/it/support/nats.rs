@@ -139,6 +139,7 @@ impl Nats {
             connect_timeout: PATIENCE,
             append_timeout: Duration::from_secs(3),
             stale_after: Duration::from_secs(2),
+            accept_loss: None,
         }
     }
 
@@ -154,6 +155,7 @@ impl Nats {
             connect_timeout: PATIENCE,
             append_timeout: Duration::from_secs(10),
             stale_after: Duration::from_secs(5),
+            accept_loss: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::{Book, Projection, contents, import, tables};
+use super::{Book, Projection, contents, cutting, import, tables};
 use crate::model::{Offset, TopicName};
 use crate::store::sqlite::reads::read_error;
 use crate::store::sqlite::rows::{self, timestamp_of};
@@ -99,9 +99,14 @@ fn apply_all(book: &mut Book, arrived: Vec<Arrived>) -> Result<Applied, ApplyErr
             return Err(ApplyError::Newer { sequence, found });
         }
         let id = record.id.clone();
-        let topic = record.topic.clone();
-        apply_one(book, sequence, record, &mut applied)?;
-        tables::advance(&book.connection, &topic, sequence, &id)?;
+        if let What::Lost(topics) = &record.what {
+            cutting::cut(book, sequence, &record, topics, &mut applied)?;
+        } else {
+            let topic = record.topic.clone();
+            apply_one(book, sequence, record, &mut applied)?;
+            tables::advance_topic(&book.connection, &topic, sequence, &id)?;
+        }
+        tables::advance(&book.connection, sequence, &id)?;
         applied.records.push(id);
         last = sequence;
     }
@@ -120,12 +125,22 @@ fn apply_one(
         topic: record.topic.clone(),
         why,
     };
-    check_place(book, &record).map_err(|error| match error {
+    let place = check_place(book, &record).map_err(|error| match error {
         Misplaced::Diverged(why) => diverged(why),
         Misplaced::Sqlite(error) => error.into(),
     })?;
     applied.erases |= contents::note(&book.connection, sequence, &record)?;
     let Book { connection, topics } = book;
+    match place {
+        Place::Fits => {}
+        Place::EndsLoss => cutting::settle(connection, &record.topic)?,
+        Place::BehindLoss => {
+            let mut group = Group::new(connection, topics, timestamp_of(record.at_ms), usize::MAX);
+            salvage(&mut group, sequence, &record)?;
+            applied.committed.extend(group.finish()?);
+            return Ok(());
+        }
+    }
     if let What::Import(rows) = &record.what {
         topics.remove(&record.topic);
         return Ok(import::insert(connection, &record, rows)?);
@@ -136,7 +151,7 @@ fn apply_one(
         What::Appends(appends) => appends
             .iter()
             .try_for_each(|append| group.apply(append.clone()).map(drop)),
-        What::Import(_) => Ok(()),
+        What::Import(_) | What::Lost(_) => Ok(()),
     };
     match done {
         Ok(()) => applied.committed.extend(group.finish()?),
@@ -144,6 +159,32 @@ fn apply_one(
         Err(StepError::Sqlite(error)) => return Err(error.into()),
     }
     Ok(())
+}
+
+/// Does what can be done of a record whose author knew a record that is lost.
+fn salvage(group: &mut Group<'_>, sequence: u64, record: &Record) -> rusqlite::Result<()> {
+    match &record.what {
+        What::Appends(appends) => appends.iter().try_for_each(|append| group.salvage(append)),
+        // The topic has another numbering by now, which is as new.
+        What::Renumber | What::Lost(_) => Ok(()),
+        What::Import(_) => {
+            tracing::error!(
+                topic = %record.topic, sequence,
+                "rows that were brought over from a single node are left out: those before them are lost"
+            );
+            Ok(())
+        }
+    }
+}
+
+/// Where a record lands.
+enum Place {
+    /// Where it says.
+    Fits,
+    /// Where it says, as the first in the numbering that was begun behind a loss.
+    EndsLoss,
+    /// In a topic that misses a record which its author knew.
+    BehindLoss,
 }
 
 enum Misplaced {
@@ -158,18 +199,24 @@ impl From<rusqlite::Error> for Misplaced {
 }
 
 /// Whether a record lands where it says.
-fn check_place(book: &Book, record: &Record) -> Result<(), Misplaced> {
+fn check_place(book: &Book, record: &Record) -> Result<Place, Misplaced> {
+    let is_cut = cutting::is_cut(&book.connection, &record.topic)?;
     let standing = tables::topic_standing(&book.connection, &record.topic)?;
-    if standing.sequence != record.prev {
+    let follows = standing.sequence == record.prev
+        || (is_cut && cutting::is_hole(&book.connection, record.prev)?);
+    if !follows {
         return Err(Misplaced::Diverged(format!(
             "it follows sequence {}, the topic is at {}",
             record.prev, standing.sequence
         )));
     }
-    if matches!(record.what, What::Import(_)) {
-        return Ok(());
-    }
     let head = head(&book.connection, book.topics.get(&record.topic), record)?;
+    if is_cut && head.1.as_ref() != Some(&record.epoch) {
+        return Ok(Place::BehindLoss);
+    }
+    if matches!(record.what, What::Import(_)) {
+        return Ok(Place::Fits);
+    }
     match head {
         (at, Some(epoch)) if matches!(record.what, What::Appends(_)) && epoch != record.epoch => {
             Err(Misplaced::Diverged(format!(
@@ -181,7 +228,8 @@ fn check_place(book: &Book, record: &Record) -> Result<(), Misplaced> {
             "its first offset is {}, the topic is at {at}",
             record.first
         ))),
-        _ => Ok(()),
+        _ if is_cut => Ok(Place::EndsLoss),
+        _ => Ok(Place::Fits),
     }
 }
 

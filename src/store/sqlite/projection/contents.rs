@@ -41,7 +41,7 @@ pub(super) fn note(
                 }
             }
         }
-        What::Renumber => {}
+        What::Renumber | What::Lost(_) => {}
         What::Import(rows) => {
             for id in rows.contents() {
                 have(connection, &record.topic, id, sequence)?;

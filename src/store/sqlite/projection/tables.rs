@@ -46,6 +46,20 @@ CREATE TABLE IF NOT EXISTS shared_lost (
     sequence INTEGER NOT NULL,
     record TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+-- Records that no node has any more, and that the log goes on without.
+CREATE TABLE IF NOT EXISTS shared_hole (
+    sequence INTEGER PRIMARY KEY
+) STRICT;
+-- Topics that go on in a new numbering because of one, until the first record that is written in it.
+CREATE TABLE IF NOT EXISTS shared_cut (
+    name TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+";
+
+const DROP_TABLES: &str = "
+DROP TABLE IF EXISTS shared_log; DROP TABLE IF EXISTS shared_topic; DROP TABLE IF EXISTS shared_content;
+DROP TABLE IF EXISTS shared_erasure; DROP TABLE IF EXISTS shared_lost; DROP TABLE IF EXISTS shared_hole;
+DROP TABLE IF EXISTS shared_cut;
 ";
 
 /// Where a projection stands in the log.
@@ -88,6 +102,11 @@ pub(in crate::store::sqlite) fn is_projection(connection: &Connection) -> rusqli
         [],
         |row| row.get(0),
     )
+}
+
+/// Makes a database that follows no log out of one that does.
+pub(in crate::store::sqlite) fn drop_tables(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(DROP_TABLES)
 }
 
 /// Makes the tables in a new folder; one with topics of a single node is refused.
@@ -135,8 +154,20 @@ pub(super) fn standing(connection: &Connection) -> rusqlite::Result<Standing> {
         })
 }
 
-/// Notes the last record of the log and of its topic.
+/// Notes the last record of the log.
 pub(super) fn advance(
+    connection: &Connection,
+    sequence: u64,
+    record: &str,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE shared_log SET sequence = ?1, record = ?2")?
+        .execute(params![sql(sequence), record])
+        .map(drop)
+}
+
+/// Notes the last record of a topic.
+pub(super) fn advance_topic(
     connection: &Connection,
     topic: &TopicName,
     sequence: u64,
@@ -147,11 +178,8 @@ pub(super) fn advance(
             "INSERT INTO shared_topic (name, sequence, record) VALUES (?1, ?2, ?3)
              ON CONFLICT (name) DO UPDATE SET sequence = ?2, record = ?3",
         )?
-        .execute(params![topic.as_str(), sql(sequence), record])?;
-    connection
-        .prepare_cached("UPDATE shared_log SET sequence = ?1, record = ?2")?
-        .execute(params![sql(sequence), record])?;
-    Ok(())
+        .execute(params![topic.as_str(), sql(sequence), record])
+        .map(drop)
 }
 
 impl Projection {
@@ -290,6 +318,7 @@ impl Projection {
                  DELETE FROM topic; DELETE FROM change; DELETE FROM entry; DELETE FROM held;
                  DELETE FROM idempotency; DELETE FROM audit;
                  DELETE FROM shared_topic; DELETE FROM shared_content; DELETE FROM shared_erasure;
+                 DELETE FROM shared_hole; DELETE FROM shared_cut;
                  INSERT OR IGNORE INTO unswept (id) VALUES (1);
                  UPDATE shared_log SET log = '', sequence = 0, record = '';
                  COMMIT",

@@ -69,7 +69,7 @@ fn a_backup_of_a_running_store_restores_to_the_same_changes_in_a_new_numbering()
     drop(keys);
 
     let restored = folder.path().join("restored");
-    restore_folder(&target, &restored).expect("restore");
+    restore_folder(&target, &restored, Restored::SingleNode).expect("restore");
     assert_eq!(keys_in(&restored), ["one", "two"]);
     let again = open(&restored);
     assert_eq!(again.read(&name("t"), 0, ALL), it.read(&name("t"), 0, ALL));
@@ -108,7 +108,12 @@ fn a_backup_holds_together_while_appends_go_on() {
             let target = folder.path().join(format!("backup-{n}"));
             it.backup(&target).expect("backup");
             // A restore checks every change up to every head.
-            restore_folder(&target, &folder.path().join(format!("restored-{n}"))).expect("restore");
+            restore_folder(
+                &target,
+                &folder.path().join(format!("restored-{n}")),
+                Restored::SingleNode,
+            )
+            .expect("restore");
         }
         stop.store(true, Ordering::Relaxed);
         appending.join().expect("appended");
@@ -136,13 +141,13 @@ fn nothing_is_overwritten() {
 
     let target = folder.path().join("good");
     it.backup(&target).expect("backup");
-    let refused = restore_folder(&target, &source);
+    let refused = restore_folder(&target, &source, Restored::SingleNode);
     assert!(
         matches!(refused, Err(BackupError::Open(OpenError::InUse(_)))),
         "a server runs: {refused:?}"
     );
     drop(it);
-    let refused = restore_folder(&target, &source);
+    let refused = restore_folder(&target, &source, Restored::SingleNode);
     assert!(
         matches!(refused, Err(BackupError::FolderInUse(_))),
         "{refused:?}"
@@ -156,7 +161,8 @@ fn a_bad_backup_is_refused_and_leaves_no_database() {
     store(&it, "t", vec![publish("a", "body"), publish("b", "body")]).expect("stored");
     let refused = |file: &str, what: &str| {
         let into = folder.path().join(format!("into-{file}"));
-        let error = restore_folder(&folder.path().join(file), &into).expect_err(file);
+        let error =
+            restore_folder(&folder.path().join(file), &into, Restored::SingleNode).expect_err(file);
         assert!(error.to_string().contains(what), "{file}: {error}");
         let left = if into.exists() {
             file_names(&into)
