@@ -18,6 +18,7 @@ mod altered;
 mod backup;
 mod bytes;
 mod groups;
+mod salvage;
 
 fn open(folder: &Path) -> Arc<SqliteStore> {
     SqliteStore::open(folder, StoreOptions::default(), Arc::new(SystemClock)).expect("opens")

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::{Book, Projection, contents, cutting, import, tables};
-use crate::model::{Offset, TopicName};
+use crate::model::{Epoch, Offset, TopicName};
 use crate::store::sqlite::reads::read_error;
 use crate::store::sqlite::rows::{self, timestamp_of};
 use crate::store::sqlite::steps::{Group, StepError};
@@ -134,9 +134,9 @@ fn apply_one(
     match place {
         Place::Fits => {}
         Place::EndsLoss => cutting::settle(connection, &record.topic)?,
-        Place::BehindLoss => {
+        Place::BehindLoss(epoch) => {
             let mut group = Group::new(connection, topics, timestamp_of(record.at_ms), usize::MAX);
-            salvage(&mut group, sequence, &record)?;
+            salvage(&mut group, sequence, &record, &epoch)?;
             applied.committed.extend(group.finish()?);
             return Ok(());
         }
@@ -162,9 +162,16 @@ fn apply_one(
 }
 
 /// Does what can be done of a record whose author knew a record that is lost.
-fn salvage(group: &mut Group<'_>, sequence: u64, record: &Record) -> rusqlite::Result<()> {
+fn salvage(
+    group: &mut Group<'_>,
+    sequence: u64,
+    record: &Record,
+    epoch: &Epoch,
+) -> rusqlite::Result<()> {
     match &record.what {
-        What::Appends(appends) => appends.iter().try_for_each(|append| group.salvage(append)),
+        What::Appends(appends) => appends
+            .iter()
+            .try_for_each(|append| group.salvage(append, epoch)),
         // The topic has another numbering by now, which is as new.
         What::Renumber | What::Lost(_) => Ok(()),
         What::Import(_) => {
@@ -183,8 +190,8 @@ enum Place {
     Fits,
     /// Where it says, as the first in the numbering that was begun behind a loss.
     EndsLoss,
-    /// In a topic that misses a record which its author knew.
-    BehindLoss,
+    /// In a topic that misses a record which its author knew, and goes on in this numbering.
+    BehindLoss(Epoch),
 }
 
 enum Misplaced {
@@ -200,10 +207,10 @@ impl From<rusqlite::Error> for Misplaced {
 
 /// Whether a record lands where it says.
 fn check_place(book: &Book, record: &Record) -> Result<Place, Misplaced> {
-    let is_cut = cutting::is_cut(&book.connection, &record.topic)?;
+    let new = cutting::new_numbering(&book.connection, &record.topic)?;
     let standing = tables::topic_standing(&book.connection, &record.topic)?;
     let follows = standing.sequence == record.prev
-        || (is_cut && cutting::is_hole(&book.connection, record.prev)?);
+        || (new.is_some() && cutting::is_hole(&book.connection, record.prev)?);
     if !follows {
         return Err(Misplaced::Diverged(format!(
             "it follows sequence {}, the topic is at {}",
@@ -211,8 +218,11 @@ fn check_place(book: &Book, record: &Record) -> Result<Place, Misplaced> {
         )));
     }
     let head = head(&book.connection, book.topics.get(&record.topic), record)?;
-    if is_cut && head.1.as_ref() != Some(&record.epoch) {
-        return Ok(Place::BehindLoss);
+    let is_cut = new.is_some();
+    if let Some(new) = new
+        && head.1.as_ref() != Some(&record.epoch)
+    {
+        return Ok(Place::BehindLoss(new));
     }
     if matches!(record.what, What::Import(_)) {
         return Ok(Place::Fits);
@@ -237,7 +247,7 @@ fn head(
     connection: &Connection,
     known: Option<&rows::TopicRow>,
     record: &Record,
-) -> rusqlite::Result<(Offset, Option<crate::model::Epoch>)> {
+) -> rusqlite::Result<(Offset, Option<Epoch>)> {
     let row = match known {
         Some(row) => Some(row.clone()),
         None => rows::topic_row(connection, &record.topic)?,

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::applying::{Applied, ApplyError};
 use super::{Book, Projection};
-use crate::model::TopicName;
+use crate::model::{Epoch, TopicName};
 use crate::store::sqlite::reads::read_error;
 use crate::store::sqlite::rows::{self, sql, timestamp_of, unsql};
 use crate::store::sqlite::steps::{Group, StepError};
@@ -30,8 +30,8 @@ pub(super) fn cut(
     let mut group = Group::new(connection, topics, timestamp_of(record.at_ms), usize::MAX);
     for topic in lost {
         connection.execute(
-            "INSERT OR IGNORE INTO shared_cut (name) VALUES (?1)",
-            [topic.as_str()],
+            "INSERT OR REPLACE INTO shared_cut (name, epoch) VALUES (?1, ?2)",
+            [topic.as_str(), record.epoch.as_str()],
         )?;
         match group.renumber(topic, &record.epoch) {
             // Refused where there is no such topic: then the record that made it is lost.
@@ -47,13 +47,15 @@ pub(super) fn cut(
     Ok(())
 }
 
-/// Whether a topic goes on in a new numbering, and no record has been written in it yet.
-pub(super) fn is_cut(connection: &Connection, topic: &TopicName) -> rusqlite::Result<bool> {
-    let found = connection
-        .prepare_cached("SELECT 1 FROM shared_cut WHERE name = ?1")?
-        .query_row([topic.as_str()], |_| Ok(()))
-        .optional()?;
-    Ok(found.is_some())
+/// The new numbering that a topic goes on in while no record has been written in it yet.
+pub(super) fn new_numbering(
+    connection: &Connection,
+    topic: &TopicName,
+) -> rusqlite::Result<Option<Epoch>> {
+    connection
+        .prepare_cached("SELECT epoch FROM shared_cut WHERE name = ?1")?
+        .query_row([topic.as_str()], |row| rows::epoch(row, 0))
+        .optional()
 }
 
 /// Whether the record at this sequence is lost.

@@ -52,7 +52,8 @@ CREATE TABLE IF NOT EXISTS shared_hole (
 ) STRICT;
 -- Topics that go on in a new numbering because of one, until the first record that is written in it.
 CREATE TABLE IF NOT EXISTS shared_cut (
-    name TEXT PRIMARY KEY
+    name TEXT PRIMARY KEY,
+    epoch TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 ";
 

@@ -6,12 +6,22 @@
 use rusqlite::params;
 
 use super::{Group, StepError};
+use crate::model::Epoch;
 use crate::store::sqlite::rows::sql;
 use crate::store::{Append, Appended, Refused, Step};
 
 impl Group<'_> {
-    /// Does of an append what can be done.
-    pub(in crate::store::sqlite) fn salvage(&mut self, append: &Append) -> rusqlite::Result<()> {
+    /// Does of an append what can be done. A topic that it makes begins with this numbering: its own was used before.
+    pub(in crate::store::sqlite) fn salvage(
+        &mut self,
+        append: &Append,
+        epoch: &Epoch,
+    ) -> rusqlite::Result<()> {
+        let mut append = append.clone();
+        if let Some(create) = &mut append.create {
+            create.epoch = epoch.clone();
+        }
+        let append = &append;
         if self.taken(append.clone())?.is_ok() {
             return Ok(());
         }
