@@ -25,6 +25,7 @@ mod pages;
 mod problem;
 mod read;
 mod response;
+mod shown;
 mod sse;
 mod stall;
 mod tickets;
@@ -113,7 +114,17 @@ type State = axum::extract::State<Arc<Http>>;
 pub fn router(http: Arc<Http>) -> Router {
     let cors = cors(&http.options.origins);
     let hsts = http.options.hsts.map(hsts);
+    let current = axum::middleware::from_fn_with_state(Arc::clone(&http), shown::current);
     routes()
+        .route_layer(current)
+        .merge(streams())
+        .fallback(|| async { Problem::new(Code::NotFound, "there is nothing at this path") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                Code::MethodNotAllowed,
+                "this path takes other methods: see the Allow header",
+            )
+        })
         .layer(CatchPanicLayer::custom(|_| {
             use axum::response::IntoResponse;
             Problem::new(Code::Internal, "the request hit an error of the server").into_response()
@@ -125,6 +136,7 @@ pub fn router(http: Arc<Http>) -> Router {
         .layer(cors)
         .layer(tower::util::option_layer(hsts))
         .layer(CompressionLayer::new())
+        .layer(axum::middleware::from_fn(shown::sent))
         .layer(axum::middleware::map_request(head::check))
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(&http),
@@ -147,7 +159,6 @@ fn routes() -> Router<Arc<Http>> {
         .route("/assets/{name}", get(pages::asset))
         .route("/desk", get(desk_page::page))
         .route("/desk/{name}", get(desk_page::asset))
-        .route("/v1/ws", get(websocket::upgrade))
         .route("/v1/key", get(desk::key))
         .route("/v1/tickets", post(tickets::give))
         .route("/v1/preview", post(desk::preview))
@@ -180,17 +191,16 @@ fn routes() -> Router<Arc<Http>> {
         )
         .route("/v1/topics/{topic}/changes", get(read::changes))
         .route("/v1/topics/{topic}/audit", get(read::audit))
-        .route("/v1/topics/{topic}/stream", get(sse::stream))
         .route("/v1/topics/{topic}/feed.atom", get(feeds::atom))
         .route("/v1/topics/{topic}/feed.json", get(feeds::json))
         .route("/v1/topics/{topic}/liveblog.jsonld", get(feeds::jsonld))
-        .fallback(|| async { Problem::new(Code::NotFound, "there is nothing at this path") })
-        .method_not_allowed_fallback(|| async {
-            Problem::new(
-                Code::MethodNotAllowed,
-                "this path takes other methods: see the Allow header",
-            )
-        })
+}
+
+/// What goes on until somebody ends it, and notes by itself what it sends.
+fn streams() -> Router<Arc<Http>> {
+    Router::new()
+        .route("/v1/ws", get(websocket::upgrade))
+        .route("/v1/topics/{topic}/stream", get(sse::stream))
 }
 
 /// Strict-Transport-Security (RFC 6797) on every answer.

@@ -42,6 +42,8 @@ const MILLION: i64 = 1_000_000;
 const SECOND_MS: i64 = 1_000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
+/// More than a log ever has.
+const SEQUENCE_MAX: i64 = 1_000_000_000_000_000;
 
 /// Every setting.
 pub(super) const SETTINGS: &[Setting] = &[
@@ -95,10 +97,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("nats.connect_timeout_ms", ms(SECOND_MS, 60 * MINUTE_MS)),
     setting("nats.append_timeout_ms", ms(SECOND_MS, MINUTE_MS)),
     setting("nats.stale_after_ms", ms(2 * SECOND_MS, 5 * MINUTE_MS)),
-    setting(
-        "nats.accept_loss",
-        count(1, i64::MAX, "as a sequence of the log"),
-    ),
+    setting("nats.accept_loss", count(1, SEQUENCE_MAX, "as a sequence")),
     setting("tls.certificate", Text),
     setting("tls.key", Text),
     setting("tls.handshake_timeout_ms", ms(100, MINUTE_MS)),

@@ -1,9 +1,10 @@
-//! What is under way to the reader of an event stream, and cutting it off when that was retracted.
+//! What is under way to the reader of an answer or an event stream, and cutting it off when that was retracted.
 //!
 //! hyper keeps what a socket does not take. After a retraction is acknowledged none of it may go out, and it can't be
-//! called back, so the connection ends; its reader resumes and gets the redaction. The shards do the same for
-//! WebSockets. A [`Cut`] is shared by the stream, which notes what it takes, and the socket, which asks before each
-//! write.
+//! called back, so the connection ends; its reader asks again, or resumes and gets the redaction. The shards do the same
+//! for WebSockets. A [`Cut`] is shared by what is sent, which notes what it takes, and the socket, which asks before each
+//! write. Event streams are told of every retraction of their topic; of those who wait for an answer only the ones whose
+//! socket did not take it at once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -22,9 +23,25 @@ struct State {
     unsent: Option<u64>,
     is_cut: bool,
     waiting: Option<Waker>,
+    /// The answer that is being sent, as long as the socket takes it.
+    answer: Option<Arc<Shown>>,
+    /// Topics whose retractions it is told of because of an answer.
+    entered: Vec<TopicName>,
 }
 
-/// The event streams of all topics, as an outlet: they are woken by a watch, and told here of retractions alone.
+/// What an answer shows.
+#[derive(Debug)]
+pub(super) struct Shown {
+    /// The topic.
+    pub channel: Arc<Channel>,
+    /// The count of redactions before it was read.
+    pub redactions: u64,
+    /// Where those are told of retractions whose socket is full.
+    pub streams: Arc<Streams>,
+}
+
+/// The connections that a retraction may have to cut off, by topic, as an outlet. Event streams are woken by a watch, and told
+/// here of retractions alone.
 #[derive(Debug, Default)]
 pub struct Streams(Mutex<HashMap<TopicName, Vec<Weak<Cut>>>>);
 
@@ -42,9 +59,42 @@ impl Cut {
         self.lock().unsent = before;
     }
 
+    /// A part of an answer goes to the socket.
+    pub(super) fn answers(&self, shown: &Arc<Shown>) {
+        let mut state = self.lock();
+        let before = state.unsent.unwrap_or(shown.redactions);
+        state.unsent = Some(before.min(shown.redactions));
+        state.answer = Some(Arc::clone(shown));
+        // One that came since it was read may have seen nothing to cut off.
+        state.is_cut |= !shown.is_current();
+    }
+
+    /// The socket did not take all of it: from now on a retraction has to find this connection.
+    pub(super) fn is_stuck(self: &Arc<Self>) {
+        let (shown, is_new) = {
+            let mut state = self.lock();
+            let Some(shown) = state.answer.take() else {
+                return;
+            };
+            let topic = shown.channel.name();
+            let is_new = !state.entered.contains(topic);
+            if is_new {
+                state.entered.push(topic.clone());
+            }
+            (shown, is_new)
+        };
+        if is_new {
+            shown.streams.enter(shown.channel.name(), self);
+        }
+        // One that came before has not found it.
+        self.redacted(shown.channel.redactions());
+    }
+
     /// The socket has taken all.
     pub(super) fn all_sent(&self) {
-        self.lock().unsent = None;
+        let mut state = self.lock();
+        state.unsent = None;
+        state.answer = None;
     }
 
     /// Writes, unless the connection is cut off. Nobody can cut it off during the write.
@@ -76,6 +126,13 @@ impl Cut {
     }
 }
 
+impl Shown {
+    /// Whether nothing was retracted since it was read.
+    pub(super) fn is_current(&self) -> bool {
+        self.channel.redactions() == self.redactions
+    }
+}
+
 impl State {
     fn wakes(&self, waker: &Waker) -> bool {
         let waiting = self.waiting.as_ref();
@@ -84,7 +141,7 @@ impl State {
 }
 
 impl Streams {
-    /// A stream of this topic is on this connection, for as long as that lives.
+    /// A stream of this topic, or an answer that does not get through, is on this connection, for as long as that lives.
     pub(super) fn enter(&self, topic: &TopicName, cut: &Arc<Cut>) {
         let mut streams = self.lock();
         let of_topic = streams.entry(topic.clone()).or_default();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State as Extract};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use url::Url;
 
 use super::auth::Access;
@@ -16,6 +16,7 @@ use super::pages::{Wanted, load};
 use super::problem::Problem;
 use super::read::Query;
 use super::response::{Audience, cached, etag_of_bytes, json};
+use super::shown::current_of;
 use super::{Http, State};
 use crate::model::{EntryId, TopicName};
 use crate::pages::{self, What};
@@ -58,10 +59,24 @@ pub(super) async fn oembed(
     let target = target(&http, &headers, url)
         .ok_or_else(|| Problem::new(Code::NotFound, "the url is no live blog of this broker"))?;
     embeddable(&http, &headers, &target.topic).await?;
-    let view = load(&http, &target.topic, Wanted::Newest(1)).await?;
+    let (http, headers, target) = (&http, &headers, &target);
+    let read = move || async move {
+        let answer = answer(http, headers, target, (max_width, max_height)).await;
+        answer.into_response()
+    };
+    Ok(current_of(http, &target.topic, read).await)
+}
+
+async fn answer(
+    http: &Arc<Http>,
+    headers: &HeaderMap,
+    target: &Target,
+    (max_width, max_height): (u32, u32),
+) -> Result<Response, Problem> {
+    let view = load(http, &target.topic, Wanted::Newest(1)).await?;
     let entry = match &target.entry {
         None => None,
-        Some(id) => match item(&http, &target.topic, id).await? {
+        Some(id) => match item(http, &target.topic, id).await? {
             entry if matches!(entry.what, What::Entry(_)) => Some(entry),
             _ => {
                 let detail = "the entry was retracted: there is nothing to embed";
@@ -74,11 +89,11 @@ pub(super) async fn oembed(
         .as_ref()
         .map_or(HEIGHT, |_| ENTRY_HEIGHT)
         .min(max_height);
-    let view = view.borrow(&http, &target.base, None);
+    let view = view.borrow(http, &target.base, None);
     let body = pages::oembed(&view, entry.as_ref(), width, height)?;
     let etag = etag_of_bytes(&body);
     let response = json(StatusCode::OK, body);
-    Ok(cached(&headers, response, &etag, Audience::Public))
+    Ok(cached(headers, response, &etag, Audience::Public))
 }
 
 /// Refuses what is not there, and what is not for everybody.

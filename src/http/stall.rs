@@ -38,12 +38,16 @@ impl StallGuard {
         self.stream
     }
 
-    /// Passes a write's outcome on, or ends the wait when it has been too long.
-    fn watch<T>(
+    /// Passes the outcome of a write of so many bytes on, or ends the wait when it has been too long.
+    fn watch(
         &mut self,
         cx: &mut Context<'_>,
-        outcome: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
+        outcome: Poll<io::Result<usize>>,
+        bytes: usize,
+    ) -> Poll<io::Result<usize>> {
+        if !matches!(&outcome, Poll::Ready(Ok(written)) if *written == bytes) {
+            self.cut.is_stuck();
+        }
         if outcome.is_ready() {
             self.waiting = None;
             return outcome;
@@ -81,7 +85,7 @@ impl AsyncWrite for StallGuard {
         let Some(outcome) = this.cut.write(&waker, write) else {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         };
-        self.watch(cx, outcome)
+        self.watch(cx, outcome, buf.len())
     }
 
     fn poll_write_vectored(
@@ -95,7 +99,7 @@ impl AsyncWrite for StallGuard {
         let Some(outcome) = this.cut.write(&waker, write) else {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         };
-        self.watch(cx, outcome)
+        self.watch(cx, outcome, bufs.iter().map(|buf| buf.len()).sum())
     }
 
     fn is_write_vectored(&self) -> bool {

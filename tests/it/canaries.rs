@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tenbells::keys::Role;
 
 use crate::support::bytes::until_gone;
+use crate::support::frames::{Bare, OFFER};
 use crate::support::make_key;
 use crate::support::process::Process;
 use crate::support::read::PATHS;
@@ -144,10 +145,30 @@ impl Tap {
                 }
             }
         }
+        let compressed = self.compressed(head).await;
+        assert!(!compressed.contains(CANARY), "{compressed}");
         let mut refused = Ws::open(&format!("{url}/v1/ws?topic=secret&after=start")).await;
         let message = refused.next().await.expect("an answer").expect("a message");
         assert_eq!(message["code"], "topic_not_found");
         assert!(!message.to_string().contains(CANARY), "{message}");
+    }
+
+    /// What a reader gets who asks for compressed messages, from the start on up to this head.
+    async fn compressed(&mut self, head: u64) -> String {
+        let address = self.process.base.trim_start_matches("http://");
+        let mut reader = Bare::open_at(address, "?topic=t&after=start", &[OFFER]).await;
+        let (mut text, mut compressed) = (String::new(), 0);
+        loop {
+            let frame = reader.frame().await;
+            compressed += usize::from(frame.first == 0xc1);
+            let message = frame.json();
+            text.push_str(&message.to_string());
+            self.taps += 1;
+            if message["offset"] == head {
+                assert!(compressed > 0, "what is long is compressed: {text}");
+                return text;
+            }
+        }
     }
 }
 
@@ -180,7 +201,7 @@ async fn no_field_of_what_is_hidden_or_taken_back_leaves_by_any_path() {
     tap.write(
         "POST",
         entries,
-        &json!({"id": "plain", "headline": "For all"}),
+        &json!({"id": "plain", "headline": "For all", "body": {"text": "As long as it takes to be compressed. ".repeat(40)}}),
     )
     .await;
     // A private topic, whole.
@@ -204,6 +225,8 @@ async fn no_field_of_what_is_hidden_or_taken_back_leaves_by_any_path() {
     let shown = reqwest::get(format!("{}/t/t", tap.process.base)).await;
     let shown = shown.expect("an answer").text().await.expect("a page");
     assert!(shown.contains(CANARY), "it can be seen at all");
+    let shown = tap.compressed(3).await;
+    assert!(shown.contains(CANARY), "it can be seen there as well");
     let reason = json!({"reason": "It was wrong."});
     tap.write("DELETE", &format!("{entries}/gone"), &reason)
         .await;

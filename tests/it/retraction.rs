@@ -1,10 +1,12 @@
 //! Retractions: after the acknowledgement the body is on no path, and after the next compaction in no byte on disk.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
-use crate::support::Server;
 use crate::support::bytes::{holds, until_gone};
 use crate::support::sse::Sse;
+use crate::support::{PATIENCE, Server};
 
 /// In every text of the retracted entry, and nowhere else.
 const CANARY: &str = "kumquat";
@@ -136,34 +138,159 @@ const MANY: usize = 9_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_is_being_sent_a_retracted_body_is_cut_off() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let server = Server::start().await;
     let long = format!("{CANARY}&&&&&&&&&&").repeat(MANY);
     server
         .publish_entry("t", json!({"id": "e", "body": {"text": long}}))
         .await;
-    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
-    socket
-        .set_recv_buffer_size(32 << 10)
-        .expect("a small buffer");
-    let address = server.address().parse().expect("an address");
-    let mut stream = socket.connect(address).await.expect("connects");
-    let request = b"GET /v1/topics/t/stream?after=start HTTP/1.1\r\nHost: t\r\n\r\n";
-    stream.write_all(request).await.expect("is sent");
-    let mut got = Vec::new();
-    while !String::from_utf8_lossy(&got).contains(CANARY) {
-        let count = stream.read_buf(&mut got).await.expect("is read");
-        assert!(count > 0, "the stream goes on");
-    }
+    let mut slow = Slow::asks(&server, "/v1/topics/t/stream?after=start", "").await;
+    slow.until(CANARY).await;
     retract(&server, "e").await;
-    // What the kernel had of it still comes, and then nothing any more.
-    let rest = stream.read_to_end(&mut got);
-    // Whether the end is a reset is the kernel's choice.
-    let _ = tokio::time::timeout(crate::support::PATIENCE, rest)
-        .await
-        .expect("the connection ends");
-    let came = String::from_utf8_lossy(&got).matches(CANARY).count();
+    let came = slow.rest().await.matches(CANARY).count();
     assert!(came < MANY, "{came} of {MANY}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_being_sent_a_retracted_body_is_cut_off() {
+    let long = format!("{CANARY}&&&&&&&&&&").repeat(MANY);
+    let other = "Calm seas. ".repeat(14_000);
+    for path in [
+        "/v1/topics/t/entries",
+        "/v1/topics/t/entries/e",
+        "/v1/topics/t/changes?after=start",
+        "/t/t",
+        "/t/t?page=1",
+        "/t/t/fragment",
+        "/v1/topics/t/feed.atom",
+        "/v1/topics/t/feed.json",
+        "/v1/topics/t/liveblog.jsonld",
+    ] {
+        let server = Server::start().await;
+        // Whichever comes first, the kernel does not keep all that is in front of it.
+        for _ in 0..3 {
+            server.publish("t", &other).await;
+        }
+        let entry = json!({"id": "e", "body": {"text": long}});
+        server.publish_entry("t", entry).await;
+        for _ in 0..3 {
+            server.publish("t", &other).await;
+        }
+        server.publish("other", "x").await;
+        let whole = server.get(path).send().await;
+        let many = whole.text().matches(CANARY).count();
+        assert!(many >= MANY, "{path} has {many}");
+        let mut slow = Slow::asks(&server, path, "").await;
+        let mut beside = Slow::asks(&server, path, "").await;
+        for slow in [&mut slow, &mut beside] {
+            slow.until("200 OK").await;
+        }
+        // What is taken back elsewhere does not hurt it.
+        let elsewhere = server.publish("other", "y").await;
+        let id = elsewhere["entry"]["id"].as_str().expect("an id");
+        let elsewhere = format!("/v1/topics/other/entries/{id}");
+        server.desk("DELETE", &elsewhere).expect(200).await;
+        assert_eq!(
+            beside.all(whole.text().len()).await.matches(CANARY).count(),
+            many
+        );
+
+        retract(&server, "e").await;
+        let came = slow.rest().await.matches(CANARY).count();
+        assert!(came < many, "{path}: {came} of {many}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compressed_answer_as_well() {
+    let server = Server::start().await;
+    // Little of it can be left out, and it is more than the kernel keeps.
+    for number in 0..8u64 {
+        let noise = (0..6_000).map(|at: u64| {
+            let mixed = (number * 6_000 + at + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            format!("{:016x}", mixed ^ (mixed >> 29))
+        });
+        let body: String = noise.collect();
+        let id = format!("e{number}");
+        let entry = json!({"id": id, "body": {"text": body}});
+        server.publish_entry("t", entry).await;
+    }
+    let path = "/v1/topics/t/entries";
+    let whole = Slow::asks(
+        &server,
+        path,
+        "accept-encoding: gzip\r\nconnection: close\r\n",
+    )
+    .await;
+    let whole = whole.rest().await;
+    assert!(
+        whole.contains("content-encoding: gzip"),
+        "{}",
+        &whole[..500]
+    );
+    assert!(whole.ends_with("\r\n0\r\n\r\n"), "it is sent to its end");
+    let mut slow = Slow::asks(&server, path, "accept-encoding: gzip\r\n").await;
+    slow.until("content-encoding: gzip").await;
+    // The oldest is the last in it.
+    retract(&server, "e0").await;
+    let came = slow.rest().await;
+    assert!(
+        came.len() < whole.len(),
+        "{} of {}",
+        came.len(),
+        whole.len()
+    );
+    assert!(!came.ends_with("\r\n0\r\n\r\n"));
+}
+
+/// A client that takes an answer slowly: what the kernel does not keep for it waits in the server.
+struct Slow {
+    stream: TcpStream,
+    got: Vec<u8>,
+}
+
+impl Slow {
+    async fn asks(server: &Server, path: &str, fields: &str) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket
+            .set_recv_buffer_size(32 << 10)
+            .expect("a small buffer");
+        let address = server.address().parse().expect("an address");
+        let mut stream = socket.connect(address).await.expect("connects");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: t\r\n{fields}\r\n");
+        stream.write_all(request.as_bytes()).await.expect("is sent");
+        let got = Vec::new();
+        Self { stream, got }
+    }
+
+    async fn until(&mut self, text: &str) {
+        while !String::from_utf8_lossy(&self.got).contains(text) {
+            self.more().await;
+        }
+    }
+
+    /// What came, once it is so much.
+    async fn all(&mut self, bytes: usize) -> String {
+        while self.got.len() < bytes {
+            self.more().await;
+        }
+        String::from_utf8_lossy(&self.got).into_owned()
+    }
+
+    async fn more(&mut self) {
+        let read = self.stream.read_buf(&mut self.got);
+        let count = tokio::time::timeout(PATIENCE, read).await.expect("in time");
+        assert!(count.expect("is read") > 0, "it goes on");
+    }
+
+    /// What came until the end of the connection: what the kernel had still comes, and then nothing any more.
+    async fn rest(mut self) -> String {
+        let rest = self.stream.read_to_end(&mut self.got);
+        // Whether the end is a reset is the kernel's choice.
+        let _ = tokio::time::timeout(PATIENCE, rest)
+            .await
+            .expect("the connection ends");
+        String::from_utf8_lossy(&self.got).into_owned()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

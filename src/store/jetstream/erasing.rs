@@ -47,6 +47,10 @@ impl Inner {
         for erasure in erasures {
             if let Err(error) = self.erase_one(&erasure).await {
                 tracing::warn!(%error, sequence = erasure.sequence, "retracted content is still in the log; trying again");
+                if self.link.is_connected() {
+                    // One that can't be erased keeps no other one.
+                    continue;
+                }
                 break;
             }
             let done = self

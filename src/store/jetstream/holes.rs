@@ -17,6 +17,7 @@ use super::link::{LinkError, Sent, error_text, parse_record};
 use super::nodes::{BEAT_EVERY, Beat};
 use super::tail::TailError;
 use crate::model::{Epoch, TopicName, millis};
+use crate::store::sqlite::Arrived;
 use crate::store::{Record, What};
 
 /// The name of the list of lost records that the log goes on without.
@@ -55,9 +56,18 @@ impl fmt::Display for Remedy {
 }
 
 impl Inner {
+    /// Goes on without a record that no node has, before anybody is served.
+    pub(super) async fn put_behind(self: &Arc<Self>, sequence: u64) -> Result<(), TailError> {
+        let record = self.given_up(sequence).await?;
+        let lost = Arrived { sequence, record };
+        self.take_in(vec![lost], None).await
+    }
+
     /// The record that stands in the place of one that no node has.
-    pub(super) async fn put_behind(self: &Arc<Self>, sequence: u64) -> Result<Record, TailError> {
+    async fn given_up(self: &Arc<Self>, sequence: u64) -> Result<Record, TailError> {
         tracing::error!(sequence, "the log has lost a record; asking who has it");
+        // How long ago a node was there counts by the log's clock.
+        self.ask().await;
         if let Some(remedy) = self.remedy(sequence).await? {
             return Err(TailError::Missing(sequence, remedy));
         }
@@ -74,7 +84,7 @@ impl Inner {
             at_ms: millis(self.clock.now()),
             what,
         };
-        // Told first: a node that has it must not take the log for whole because it was not told.
+        // Noted first: a node that has it must not take the log for whole because it was not told.
         self.rewrite(NAME, |holes: &mut BTreeSet<u64>| {
             holes.insert(sequence);
         })
@@ -185,7 +195,14 @@ impl Inner {
             .projection
             .holes()
             .map_err(|error| LinkError::JetStream(error.to_string()))?;
-        Ok(told.range(..=sequence).any(|hole| !known.contains(hole)))
+        for hole in told.range(..=sequence).filter(|hole| !known.contains(hole)) {
+            // Noted before it was decided: until then the record may come from whoever has it.
+            let decided = self.link.erased_at(*hole).await?;
+            if decided.is_some_and(|(_, record)| matches!(record.what, What::Lost(_))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

@@ -184,7 +184,7 @@ impl Inner {
 
     /// Applies what the log has, before anybody is served.
     pub(super) async fn catch_up_at_start(self: &Arc<Self>) -> Result<(), JetStreamError> {
-        let end = Instant::now() + self.options.connect_timeout;
+        let mut end = Instant::now() + self.options.connect_timeout;
         let log = patiently(end, async || self.link.now().await).await?;
         let behind = |applied| JetStreamError::Behind {
             applied,
@@ -206,6 +206,10 @@ impl Inner {
                 {
                     tracing::warn!(%error, "the log can't be read; trying again");
                     tokio::time::sleep(ASK_AGAIN).await;
+                }
+                Ok(Err(TailError::Hole(sequence))) => {
+                    self.put_behind(sequence).await.map_err(stalled)?;
+                    end = Instant::now() + self.options.connect_timeout;
                 }
                 Ok(Err(error)) => return Err(stalled(error)),
                 // As long as it gets anywhere, it goes on.

@@ -253,8 +253,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Reads the log from `first` to `last` and applies it, without a feed: before anybody is served. Ends early behind a
-    /// record that is lost.
+    /// Reads the log from `first` to `last` and applies it, without a feed: before anybody is served.
     pub(super) async fn read_through(
         self: &Arc<Self>,
         first: u64,
@@ -269,14 +268,11 @@ impl Inner {
             let mut arrived = Vec::with_capacity(batch.len());
             for message in batch {
                 let message = message.map_err(|error| LinkError::JetStream(error_text(&error)))?;
-                match self.arrive(&message, &mut at, &mut arrived).await {
-                    Err(TailError::Hole(sequence)) => {
-                        self.take_in(arrived, None).await?;
-                        let record = self.put_behind(sequence).await?;
-                        let lost = Arrived { sequence, record };
-                        return self.take_in(vec![lost], None).await;
-                    }
-                    other => other?,
+                let arrives = self.arrive(&message, &mut at, &mut arrived).await;
+                if let Err(error) = arrives {
+                    // What came before it stands.
+                    self.take_in(arrived, None).await?;
+                    return Err(error);
                 }
             }
             self.take_in(arrived, None).await?;

@@ -32,7 +32,11 @@ pub struct Frame {
 
 impl Bare {
     pub async fn open(server: &Server, query: &str, offers: &[&str]) -> Self {
-        let address = server.base.trim_start_matches("http://");
+        Self::open_at(server.base.trim_start_matches("http://"), query, offers).await
+    }
+
+    /// A reader of the server at `HOST:PORT`.
+    pub async fn open_at(address: &str, query: &str, offers: &[&str]) -> Self {
         let mut stream = TcpStream::connect(address).await.expect("connects");
         let mut head = format!(
             "GET /v1/ws{query} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

@@ -133,7 +133,7 @@ class LiveBlog implements Live {
     const suspend = (): void => this.#suspend();
     const seen = (): void => {
       if (document.hidden) return;
-      this.#tick();
+      this.#look();
       wake();
     };
     const listeners = {
@@ -158,7 +158,10 @@ class LiveBlog implements Live {
     this.#link = 'connecting';
     this.#tickedAt = Date.now();
     this.#doubt();
-    this.#clock = setInterval(() => this.#tick(), TICK);
+    this.#clock = setInterval(() => {
+      this.#look();
+      this.#share?.tick();
+    }, TICK);
     const tab = {
       take: (wire: Wire): void => this.#take(wire),
       wants: (): [string, After][] => [...this.#tracks].map(([topic, { at }]) => [topic, at]),
@@ -185,21 +188,20 @@ class LiveBlog implements Live {
     }
   }
 
-  #tick(): void {
-    const now = Date.now();
-    const late = now - this.#tickedAt - TICK;
+  /** Looks whether the page slept. What wakes it may be its clock, what came for it meanwhile, or the end of its connection. */
+  #look(): void {
     const since = this.#tickedAt;
-    this.#tickedAt = now;
-    if (late > (document.hidden ? SLEPT_HIDDEN : SLEPT)) {
+    this.#tickedAt = Date.now();
+    if (this.#tickedAt - since - TICK > (document.hidden ? SLEPT_HIDDEN : SLEPT)) {
       if (this.#isCurrent()) this.#lostAt = since;
       this.#doubt();
       this.#update();
       this.#share?.wake(true);
     }
-    this.#share?.tick();
   }
 
   #take(wire: Wire): void {
+    this.#look();
     switch (wire.op) {
       case 'link':
         this.#link = wire.link;
@@ -280,7 +282,6 @@ class LiveBlog implements Live {
     const previous = this.#state;
     if (this.#link !== 'open' || this.#will) this.#transport = undefined;
     if (state === previous) return;
-    // As of the last tick: what wakes a page that slept may be the news that its connection is gone.
     if (this.#isCurrent()) this.#lostAt ??= this.#tickedAt;
     this.#state = state;
     if (this.#isCurrent()) this.#back();

@@ -70,6 +70,25 @@ test('also where what wakes it first is the news that its connection is gone', a
   assert.ok(Math.abs(Date.parse(away[0]!.since) - asleep) <= 1500);
 });
 
+test('also where what wakes it first is what came for it meanwhile', async () => {
+  await goLive();
+  const away: Away[] = [];
+  live.on('away', (told) => away.push(told));
+  const asleep = stage.now;
+  const ends = stage.sleep(3_600_000);
+  stage.socket.say(entry(3));
+  await ends;
+  await stage.until(() => stage.sockets.length === 2);
+  assert.deepEqual(await stage.next(), { op: 'subscribe', topic: 'harbour', after: 'epoch1-3' });
+  stage.socket.say(subscribed(3, 4));
+  stage.socket.say(entry(4));
+  await stage.settle();
+  assert.equal(live.state, 'live');
+  assert.equal(away.length, 1);
+  assert.equal(away[0]!.changes, 2);
+  assert.ok(Math.abs(Date.parse(away[0]!.since) - asleep) <= 1500);
+});
+
 test('a nap of timers in a hidden page is no sleep', async () => {
   await goLive();
   stage.document.hidden = true;

@@ -1,5 +1,6 @@
 /** The page for everybody: axe, keys, small windows, large text, still pictures, paper; and the policy it is sent with. */
 import AxeBuilder from '@axe-core/playwright';
+import type { Page } from '@playwright/test';
 import type { Broker } from '../support/broker.js';
 import { expect, test } from '../support/browser.js';
 import { frames, many, open, readAt } from '../support/reader.js';
@@ -25,6 +26,19 @@ async function fill(broker: Broker, language = 'en'): Promise<void> {
   await broker.retract('harbour', 'n13', 'Wrong.');
 }
 
+/** Has axe look at the page as it is now. */
+async function check(page: Page, where: string, without: string[] = []): Promise<void> {
+  await frames(page);
+  const { violations } = await new AxeBuilder({ page })
+    .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
+    .disableRules(without)
+    .analyze();
+  expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html.slice(0, 120))]), where).toEqual([]);
+}
+
+// What hangs over the page covers parts of links until they are scrolled away from under it: their size is no matter then.
+const COVERED = ['target-size'];
+
 for (const [name, colorScheme, width, language] of [
   ['wide', 'light', 1280, 'en'],
   ['dark, on a phone', 'dark', 390, 'en'],
@@ -35,29 +49,45 @@ for (const [name, colorScheme, width, language] of [
     await page.emulateMedia({ colorScheme });
     await fill(broker, language);
     const faults = await open(page, broker, '/t/harbour');
-    // What hangs over the page covers parts of links until they are scrolled away from under it: their size is no matter then.
-    const check = async (where: string, covered: string[] = []): Promise<void> => {
-      await frames(page);
-      const { violations } = await new AxeBuilder({ page })
-        .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
-        .disableRules(covered)
-        .analyze();
-      expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html.slice(0, 120))]), where).toEqual([]);
-    };
     await expect(page.locator('#pin-whole')).toBeVisible();
-    await check('live, with a pin');
+    await check(page, 'live, with a pin');
     await readAt(page, 'n4');
     await broker.publishAll('harbour', many(2, 100));
     await expect(page.locator('live-blog [part=updates]')).toHaveText('2 new updates');
-    await check('with updates that wait', ['target-size']);
+    await check(page, 'with updates that wait', COVERED);
     await broker.endTopic('harbour', { topic: 'harbour', title: 'The same' });
     await expect(page.locator('[part=notice]')).toBeVisible();
-    if (width > 1000) await check('as it ends', ['target-size']);
+    if (width > 1000) await check(page, 'as it ends', COVERED);
     await page.reload();
     await expect(page.locator('live-blog [part~=connection]')).toHaveText('Ended');
-    await check('ended');
+    await check(page, 'ended');
     const dir = await page.evaluate(() => document.documentElement.dir);
     expect(dir).toBe(language === 'ar' ? 'rtl' : 'ltr');
+    expect(faults).toEqual([]);
+  });
+}
+
+for (const [name, colorScheme, width] of [
+  ['wide', 'light', 1280],
+  ['dark, on a phone', 'dark', 390],
+] as const) {
+  test(`axe finds nothing while it is paused, or has no connection: ${name}`, async ({ broker, page }) => {
+    await page.setViewportSize({ width, height: 800 });
+    await page.emulateMedia({ colorScheme });
+    await fill(broker);
+    const faults = await open(page, broker, '/t/harbour');
+    const connection = page.locator('live-blog [part~=connection]');
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await broker.publish('harbour', { id: 'meanwhile', headline: 'While it is paused' });
+    await expect(connection).toHaveText('Paused');
+    await check(page, 'paused', COVERED);
+    await page.getByRole('button', { name: 'Resume' }).click();
+    await broker.kill();
+    await expect(connection).toHaveText(/^Offline/, { timeout: 30_000 });
+    await check(page, 'without a connection', COVERED);
+    await broker.start();
+    await expect(connection).toHaveText('Live', { timeout: 30_000 });
+    await check(page, 'after it', COVERED);
     expect(faults).toEqual([]);
   });
 }

@@ -25,10 +25,29 @@ async function slowParts(page: Page, kind: 'longtask' | 'long-animation-frame'):
   };
 }
 
-/** A page with 5,000 entries of its topic on it, as after a hundred and more clicks, and how to tell whether it is smooth. */
-async function full(page: Page, broker: Broker): Promise<(what: string, round: (name: string) => Promise<void>, kind?: 'long-animation-frame') => Promise<void>> {
+/** Tells whether a page is smooth while something is done: a task that the page makes long is long each time; one that the
+ * machine makes long isn't. */
+type IsSmooth = (what: string, round: (name: string) => Promise<void>, kind?: 'long-animation-frame') => Promise<void>;
+
+const smoothness = (page: Page): IsSmooth => async (what, round, kind) => {
+  const seen: number[][] = [];
+  for (const name of ['a', 'b', 'c', 'd']) {
+    const long = await slowParts(page, kind ?? 'longtask');
+    await round(name);
+    seen.push(await long());
+    if (!seen.at(-1)!.length) return;
+  }
+  expect(seen, what).toContainEqual([]);
+};
+
+async function openLong(page: Page, broker: Broker): Promise<void> {
   for (let from = 1; from <= 5000; from += 1000) await broker.publishAll('harbour', many(1000, from));
   await open(page, broker, '/t/harbour');
+}
+
+/** A page with all 5,000 entries of its topic on it, as after a hundred and more clicks. */
+async function full(page: Page, broker: Broker): Promise<IsSmooth> {
+  await openLong(page, broker);
   await page.evaluate(async () => {
     const feed = document.querySelector('[data-live=feed]')!;
     const pattern = feed.lastElementChild!;
@@ -44,18 +63,24 @@ async function full(page: Page, broker: Broker): Promise<(what: string, round: (
   });
   await expect(page.locator('[data-live=feed] > article')).toHaveCount(5000);
   await frames(page);
-  // A task that the page makes long is long each time; one that the machine makes long isn't.
-  return async (what, round, kind) => {
-    const seen: number[][] = [];
-    for (const name of ['a', 'b', 'c', 'd']) {
-      const long = await slowParts(page, kind ?? 'longtask');
-      await round(name);
-      seen.push(await long());
-      if (!seen.at(-1)!.length) return;
-    }
-    expect(seen, what).toContainEqual([]);
-  };
+  return smoothness(page);
 }
+
+test('the page of a topic with 5,000 entries shows what is new without a long task', async ({ broker, page }) => {
+  test.setTimeout(150_000);
+  await openLong(page, broker);
+  const isSmooth = smoothness(page);
+  await isSmooth('one by one', async (name) => {
+    for (let count = 1; count <= 5; count++) {
+      await broker.publish('harbour', { id: `${name}-${count}`, headline: `New ${count}`, body: { markdown: 'With *markup*. '.repeat(20) } });
+      await there(page, `e-${name}-${count}`);
+    }
+  });
+  await isSmooth('thirty at once', async (name) => {
+    await broker.publishAll('harbour', Array.from({ length: 30 }, (_, index) => ({ id: `${name}-many-${index}`, headline: `Many ${index}` })));
+    await there(page, `e-${name}-many-29`);
+  });
+});
 
 test('with 5,000 entries on the page, a new one that waits makes no long task', async ({ broker, page }) => {
   test.setTimeout(150_000);
