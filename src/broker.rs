@@ -9,7 +9,7 @@ mod desk;
 mod desks;
 mod document;
 mod frame;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod numbered;
 mod page;

@@ -7,7 +7,7 @@
 
 mod connection;
 mod counters;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod inbound;
 mod inbox;

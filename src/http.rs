@@ -12,7 +12,7 @@ mod desk_page;
 mod entries;
 mod feeds;
 mod fragment;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod guard;
 mod handshake;

@@ -1,5 +1,13 @@
 //! Tenbells: a self-hosted live-blog push service.
 
+// The fuzz targets name both, and are run by `fuzzing::short` as well.
+#[cfg(test)]
+extern crate self as libfuzzer_sys;
+#[cfg(test)]
+extern crate self as tenbells;
+#[cfg(test)]
+use fuzzing::fuzz_target;
+
 pub mod app;
 pub mod broker;
 pub mod cli;
@@ -8,7 +16,7 @@ pub mod config;
 pub mod content;
 pub mod demo;
 pub mod fanout;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod http;

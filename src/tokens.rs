@@ -7,7 +7,7 @@
 
 mod claims;
 mod fetch;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod issuer;
 mod jwks;

@@ -2,7 +2,7 @@
 //! listed in [`Breach`]; in whatever pieces they arrive.
 //!
 //! Input: options (1 byte), the size of a piece (1 byte), then the bytes of a connection after its handshake.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use std::io::{self, Read, Write};
 

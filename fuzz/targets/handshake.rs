@@ -1,7 +1,7 @@
 //! Opening handshakes (RFC 6455, section 4.2.1): the same verdict and the same answer as tungstenite's, or a known one.
 //!
 //! Input: the head of a request.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use libfuzzer_sys::fuzz_target;
 use tenbells::fuzzing::{first_subscribe, handshake};

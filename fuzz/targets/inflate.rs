@@ -1,7 +1,7 @@
 //! Compressed messages (RFC 7692): inflated within the limit, to what another implementation of DEFLATE makes of them.
 //!
 //! Input: the limit (2 bytes), then a payload. It is inflated as it is, and compressed and inflated again.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use libfuzzer_sys::fuzz_target;
 use miniz_oxide::inflate::TINFLStatus;

@@ -1,7 +1,7 @@
 //! Positions, and what a reader says to begin at one: text form and JSON there and back, and where a reader starts.
 //!
 //! Input: a number for the head (8 bytes), then text.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use libfuzzer_sys::fuzz_target;
 use tenbells::broker::{ResetReason, Start, resolve};

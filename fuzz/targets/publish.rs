@@ -2,7 +2,7 @@
 //! get of it.
 //!
 //! Input: the body of `POST /v1/topics/{topic}/entries`.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;

@@ -2,7 +2,7 @@
 //! puts it.
 //!
 //! Input: the format (1 byte), then the body. What is allowed stands here once more, in this target's own words.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use libfuzzer_sys::fuzz_target;
 use scraper::{Html, Node};

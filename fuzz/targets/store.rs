@@ -4,7 +4,7 @@
 //! (1 byte), and for some so many bytes. Three folders: one that was closed in order, and is sealed; one that was killed,
 //! with its write-ahead log; one that was killed when its log was just folded into the database. Where there is no seal,
 //! changes alone are looked at, and fewer of them are an earlier state: docs/reliability.md says why.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};

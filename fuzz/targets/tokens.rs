@@ -2,7 +2,7 @@
 //!
 //! Input: what it is (1 byte), then a token as it is, or a header and claims with a line break between, which are signed
 //! here, well or badly, or a key set. Acceptance is checked by other code: the signature by aws-lc, the claims as JSON.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use std::sync::{Arc, LazyLock};
 

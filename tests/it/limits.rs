@@ -107,7 +107,7 @@ async fn reads_of_an_address_are_exact_and_no_header_field_makes_more_of_them() 
         assert_limited(&server.get(path).send().await, "read", 5);
     }
     let limited = tokio_tungstenite::connect_async(server.ws("")).await;
-    let Err(tokio_tungstenite::tungstenite::Error::Http(response)) = limited else {
+    let Err(tungstenite::Error::Http(response)) = limited else {
         panic!("a WebSocket is a request as well");
     };
     assert_eq!(response.status(), 429);

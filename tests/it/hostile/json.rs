@@ -165,8 +165,7 @@ async fn a_name_is_there_once_at_every_level() {
         r#"{"op":"subscribe","topic":"t","topic":"u"}"#,
         r#"{"op":"ping","op":"subscribe","topic":"t"}"#,
     ] {
-        ws.raw(tokio_tungstenite::tungstenite::Message::text(twice))
-            .await;
+        ws.raw(tungstenite::Message::text(twice)).await;
         assert_eq!(ws.op("error").await["code"], "invalid_message", "{twice}");
     }
 }
@@ -270,9 +269,7 @@ async fn what_is_no_json_or_no_text_is_refused_whole() {
     let mut nested = Ws::open(&server.ws("")).await;
     for _ in 0..8 {
         nested
-            .raw(tokio_tungstenite::tungstenite::Message::text(
-                "[".repeat(4_096),
-            ))
+            .raw(tungstenite::Message::text("[".repeat(4_096)))
             .await;
         assert_eq!(nested.op("error").await["code"], "invalid_message");
     }
