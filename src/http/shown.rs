@@ -58,7 +58,10 @@ pub(super) async fn current_of<R: Future<Output = Response>>(
         let detail = "entries are taken back faster than this can be read; ask again";
         return Problem::unavailable(detail).into_response();
     };
-    if let Some(channel) = http.broker.channel_in_use(topic) {
+    // A refusal shows nothing, and takes as long for what is hidden as for what is absent.
+    if response.status().is_success()
+        && let Some(channel) = http.broker.channel_in_use(topic)
+    {
         let streams = Arc::clone(&http.streams);
         response.extensions_mut().insert(Arc::new(Shown {
             channel,
