@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 
 use crate::args::Broker;
 use crate::http::Target;
-use crate::own_broker::{answers, create_key};
+use crate::own_broker::{answers, create_key, without_settings};
 
 /// How many NATS servers there are.
 pub const SERVERS: u16 = 3;
@@ -166,6 +166,7 @@ impl Cluster {
         let name = format!("broker-{index}");
         let address = self.address(index);
         let mut command = Command::new(&self.layout.tenbells);
+        without_settings(&mut command);
         command
             .args(["serve", "--engine", "nats", "--nats", &servers.join(",")])
             .args(["--node", &name])

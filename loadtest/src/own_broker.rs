@@ -64,6 +64,7 @@ impl OwnBroker<'_> {
 
     async fn run(&self, folder: &Path, key: String) -> Result<(Child, Broker)> {
         let mut command = cores::command(self.steering, self.program);
+        without_settings(&mut command);
         command
             .arg("serve")
             .args(["--shards", &self.shards.to_string()])
@@ -94,6 +95,16 @@ impl OwnBroker<'_> {
             .await
             .with_context(|| format!("the broker's last words: {}", last_words(folder, LOG)))?;
         Ok((child, broker))
+    }
+}
+
+/// A broker that is measured has the settings that it is given here: what is set for others in this program's environment
+/// is not meant for it.
+pub fn without_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("TENBELLS_") {
+            command.env_remove(name);
+        }
     }
 }
 

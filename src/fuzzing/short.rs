@@ -1,7 +1,7 @@
 //! The fuzz targets without a fuzzer, for every run of the tests: each input of the corpus, and inputs near those.
 //!
 //! What libFuzzer finds in hours (`fuzz/run`) is kept in the corpus, so it can't come back unnoticed. How many inputs near
-//! it are tried: `TENBELLS_FUZZ_CASES`, 2,000 for each target by default. A failure prints the input; it is tried first the
+//! it are tried: `FUZZ_CASES`, 2,000 for each target by default. A failure prints the input; it is tried first the
 //! next time once it lies in `fuzz/corpus/TARGET`.
 
 use std::path::Path;
@@ -140,7 +140,7 @@ fn try_near(target: &str, run: fn(&[u8])) {
     for input in &corpus {
         run(input);
     }
-    let cases = std::env::var("TENBELLS_FUZZ_CASES").ok();
+    let cases = std::env::var("FUZZ_CASES").ok();
     let cases = cases.map_or(2_000, |cases| cases.parse().expect("a number of cases"));
     let config = Config {
         cases,

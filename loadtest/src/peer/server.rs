@@ -13,6 +13,7 @@ use tokio::process::Child;
 
 use super::{Found, Kind, Place, Way, centrifugo, mercure};
 use crate::http::{Connection, Target};
+use crate::own_broker::without_settings;
 use crate::own_broker::{create_key, last_words};
 use crate::proc::Process;
 
@@ -52,7 +53,9 @@ impl Server {
             _ => None,
         };
         let log = File::create(place.folder.join(LOG)).context("no log")?;
-        let child = tokio::process::Command::new(program(&found.program)?)
+        let mut command = tokio::process::Command::new(program(&found.program)?);
+        without_settings(&mut command);
+        let child = command
             .args(&launch.args)
             .envs(launch.env.iter().map(|(name, value)| (name, value)))
             .current_dir(&place.folder)
