@@ -129,17 +129,25 @@ impl Http {
         grant: Option<Arc<Grant>>,
         topic: &TopicName,
     ) -> Result<(Arc<Channel>, Access), Problem> {
-        let channel = self
-            .broker
-            .channel(topic)
-            .await?
-            .ok_or_else(Problem::topic_not_found)?;
+        let in_use = self.broker.channel_in_use(topic);
+        let is_in_use = in_use.is_some();
+        let channel = match in_use {
+            Some(channel) => channel,
+            None => self
+                .broker
+                .channel(topic)
+                .await?
+                .ok_or_else(Problem::topic_not_found)?,
+        };
         let access = Access(grant);
         if access.may_read(self, &channel) {
-            Ok((channel, access))
-        } else {
-            Err(Problem::topic_not_found())
+            return Ok((channel, access));
         }
+        if is_in_use {
+            // What is absent is looked for in the store: what is hidden must not be refused sooner.
+            self.broker.topic(topic).await?;
+        }
+        Err(Problem::topic_not_found())
     }
 
     /// What a write says of itself: who, and its idempotency key.
