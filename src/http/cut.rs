@@ -48,10 +48,7 @@ pub struct Streams(Mutex<HashMap<TopicName, Vec<Weak<Cut>>>>);
 impl Cut {
     /// Changes were taken, at this count of redactions. Gives what to [`Cut::put_back`] where they are not used.
     pub(super) fn takes(&self, redactions: u64) -> Option<u64> {
-        let mut state = self.lock();
-        let before = state.unsent;
-        state.unsent = Some(before.map_or(redactions, |before| before.min(redactions)));
-        before
+        self.lock().takes(redactions)
     }
 
     /// They are not used after all.
@@ -62,8 +59,7 @@ impl Cut {
     /// A part of an answer goes to the socket.
     pub(super) fn answers(&self, shown: &Arc<Shown>) {
         let mut state = self.lock();
-        let before = state.unsent.unwrap_or(shown.redactions);
-        state.unsent = Some(before.min(shown.redactions));
+        state.takes(shown.redactions);
         state.answer = Some(Arc::clone(shown));
         // One that came since it was read may have seen nothing to cut off.
         state.is_cut |= !shown.is_current();
@@ -134,6 +130,13 @@ impl Shown {
 }
 
 impl State {
+    /// Notes the count at which the oldest of what is not sent yet was taken, and gives what stood there before.
+    fn takes(&mut self, redactions: u64) -> Option<u64> {
+        let before = self.unsent;
+        self.unsent = Some(before.map_or(redactions, |before| before.min(redactions)));
+        before
+    }
+
     fn wakes(&self, waker: &Waker) -> bool {
         let waiting = self.waiting.as_ref();
         waiting.is_some_and(|waiting| waiting.will_wake(waker))

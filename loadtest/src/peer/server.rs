@@ -13,8 +13,7 @@ use tokio::process::Child;
 
 use super::{Found, Kind, Place, Way, centrifugo, mercure};
 use crate::http::{Connection, Target};
-use crate::own_broker::without_settings;
-use crate::own_broker::{create_key, last_words};
+use crate::own_broker::{create_key, last_words, without_settings};
 use crate::proc::Process;
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::Inner;
 use super::link::{LinkError, Sent, error_text, parse_record};
 use super::nodes::{BEAT_EVERY, Beat};
-use super::tail::TailError;
+use super::tail::{TailError, sequence_of};
 use crate::model::{Epoch, TopicName, millis};
 use crate::store::sqlite::Arrived;
 use crate::store::{Record, What};
@@ -164,10 +164,7 @@ impl Inner {
             };
             for message in batch {
                 let message = message.map_err(|error| LinkError::JetStream(error_text(&error)))?;
-                let found = message
-                    .info()
-                    .map_err(|error| LinkError::JetStream(error.to_string()))?
-                    .stream_sequence;
+                let found = sequence_of(&message)?;
                 for missing in at + 1..found {
                     match self.link.record_at(missing).await? {
                         Some(record) => behind.see(missing, &record),

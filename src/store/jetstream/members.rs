@@ -7,11 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use super::Inner;
-use super::link::{LinkError, Sent};
+use super::link::LinkError;
 use super::nodes::{FORGET_AFTER, NODES_MAX};
 use crate::model::millis;
 
@@ -19,8 +16,6 @@ use crate::model::millis;
 const NAME: &str = "nodes";
 /// How often a node that goes on says so in the list.
 const AGAIN_EVERY: Duration = Duration::from_secs(3_600);
-/// How often it is tried while other nodes write it.
-const RACES_MAX: usize = 64;
 /// How long a node that stops takes for it.
 const GOODBYE: Duration = Duration::from_millis(1_000);
 
@@ -30,12 +25,11 @@ type Members = BTreeMap<String, i64>;
 impl Inner {
     /// Puts this node on the list, and knows of those that are on it from now on.
     pub(super) async fn join(&self) -> Result<(), LinkError> {
-        let now = self.log_time().unwrap_or_else(|| self.clock.now());
-        let now = millis(now);
+        let now = self.now_ms();
         let own = self.options.node.clone();
         let members = self
             .rewrite(NAME, |members: &mut Members| {
-                members.retain(|_, at| now.saturating_sub(*at) < day_ms());
+                members.retain(|_, at| is_there(*at, now));
                 if members.len() < NODES_MAX {
                     members.insert(own.clone(), now);
                 }
@@ -74,49 +68,22 @@ impl Inner {
 
     /// The other nodes that are on the list and were there within a day.
     pub(super) async fn members(&self) -> Result<BTreeSet<String>, LinkError> {
-        let now = millis(self.log_time().unwrap_or_else(|| self.clock.now()));
+        let now = self.now_ms();
         let (_, members): (_, Members) = self.list(NAME).await?;
         let others = members
             .into_iter()
-            .filter(|(name, at)| *name != self.options.node && now.saturating_sub(*at) < day_ms());
+            .filter(|(name, at)| *name != self.options.node && is_there(*at, now));
         Ok(others.map(|(name, _)| name).collect())
     }
 
-    /// A list beside the log, with its version; an empty one where there is none yet.
-    pub(super) async fn list<L: Default + DeserializeOwned>(
-        &self,
-        name: &str,
-    ) -> Result<(u64, L), LinkError> {
-        Ok(match self.link.shared(name).await? {
-            Some((version, value)) => (version, serde_json::from_slice(&value).unwrap_or_default()),
-            None => (0, L::default()),
-        })
-    }
-
-    /// Changes a list beside the log, however many nodes do so at once.
-    pub(super) async fn rewrite<L: Default + Serialize + DeserializeOwned>(
-        &self,
-        name: &str,
-        change: impl Fn(&mut L),
-    ) -> Result<L, LinkError> {
-        for _ in 0..RACES_MAX {
-            let (version, mut list) = self.list(name).await?;
-            change(&mut list);
-            let value = serde_json::to_vec(&list).unwrap_or_default();
-            match self.link.share(name, version, value.into()).await {
-                Sent::Stored(_) => return Ok(list),
-                Sent::Overtaken => {}
-                Sent::Refused(cause) | Sent::Open(cause) => {
-                    return Err(LinkError::JetStream(cause));
-                }
-            }
-        }
-        let cause = format!("the list of {name} was written by others {RACES_MAX} times");
-        Err(LinkError::JetStream(cause))
+    /// The time by the log's clock, or by this node's where that is not known yet, in milliseconds.
+    fn now_ms(&self) -> i64 {
+        millis(self.log_time().unwrap_or_else(|| self.clock.now()))
     }
 }
 
-/// When a node that says nothing is forgotten, in milliseconds.
-fn day_ms() -> i64 {
-    i64::try_from(FORGET_AFTER.as_millis()).unwrap_or(i64::MAX)
+/// Whether a node that was there last at `at` is not forgotten at `now`, both in milliseconds.
+fn is_there(at: i64, now: i64) -> bool {
+    let forget_after = i64::try_from(FORGET_AFTER.as_millis()).unwrap_or(i64::MAX);
+    now.saturating_sub(at) < forget_after
 }

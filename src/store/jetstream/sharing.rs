@@ -3,10 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::link::Sent;
-use super::{JetStreamStore, lock};
+use super::link::{LinkError, Sent};
+use super::{Inner, JetStreamStore, lock};
+
+/// How often a list is changed anew while other nodes write it.
+const RACES_MAX: usize = 64;
 
 /// A shared value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,5 +114,40 @@ impl JetStreamStore {
             }
             Sent::Refused(cause) | Sent::Open(cause) => Err(cause),
         }
+    }
+}
+
+impl Inner {
+    /// A list beside the log, with its version; an empty one where there is none yet.
+    pub(super) async fn list<L: Default + DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<(u64, L), LinkError> {
+        Ok(match self.link.shared(name).await? {
+            Some((version, value)) => (version, serde_json::from_slice(&value).unwrap_or_default()),
+            None => (0, L::default()),
+        })
+    }
+
+    /// Changes a list beside the log, however many nodes do so at once.
+    pub(super) async fn rewrite<L: Default + Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        change: impl Fn(&mut L),
+    ) -> Result<L, LinkError> {
+        for _ in 0..RACES_MAX {
+            let (version, mut list) = self.list(name).await?;
+            change(&mut list);
+            let value = serde_json::to_vec(&list).unwrap_or_default();
+            match self.link.share(name, version, value.into()).await {
+                Sent::Stored(_) => return Ok(list),
+                Sent::Overtaken => {}
+                Sent::Refused(cause) | Sent::Open(cause) => {
+                    return Err(LinkError::JetStream(cause));
+                }
+            }
+        }
+        let cause = format!("the list of {name} was written by others {RACES_MAX} times");
+        Err(LinkError::JetStream(cause))
     }
 }

@@ -75,6 +75,14 @@ impl From<LinkError> for TailError {
 /// Messages of the log, those that are there together.
 pub(super) type Batches = ReadyChunks<pull::Stream>;
 
+/// Where a message stands in the log.
+pub(super) fn sequence_of(message: &Message) -> Result<u64, LinkError> {
+    let info = message.info();
+    Ok(info
+        .map_err(|error| LinkError::JetStream(error.to_string()))?
+        .stream_sequence)
+}
+
 impl Inner {
     /// Follows the log until the store is closed or has failed.
     pub(super) async fn run_tail(self: Arc<Self>, feed: mpsc::Sender<Vec<Committed>>) {
@@ -171,10 +179,7 @@ impl Inner {
         last: &mut u64,
         arrived: &mut Vec<Arrived>,
     ) -> Result<(), TailError> {
-        let sequence = message
-            .info()
-            .map_err(|error| LinkError::JetStream(error.to_string()))?
-            .stream_sequence;
+        let sequence = sequence_of(message)?;
         for missing in *last + 1..sequence {
             arrived.push(self.erased(missing).await?);
         }

@@ -117,8 +117,8 @@ impl Inner {
         }
     }
 
-    /// Whether the log has lost the record that a projection stands at, or goes on without one that is in it. Looks several times, and believes only a leader
-    /// that a majority of the replicas is in touch with.
+    /// Whether the log has lost the record that a projection stands at, or goes on without one that is in it. Looks
+    /// several times, and believes only a leader that a majority of the replicas is in touch with.
     ///
     /// # Errors
     /// When that can't be known now.
