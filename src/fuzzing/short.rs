@@ -1,8 +1,8 @@
 //! The fuzz targets without a fuzzer, for every run of the tests: each input of the corpus, and inputs near those.
 //!
 //! What libFuzzer finds in hours (`fuzz/run`) is kept in the corpus, so it can't come back unnoticed. How many inputs near
-//! it are tried: `FUZZ_CASES`, 2,000 for each target by default. A failure prints the input; it is tried first the
-//! next time once it lies in `fuzz/corpus/TARGET`.
+//! it are tried: `FUZZ_CASES`, 2,000 for each target by default; which: `PROPTEST_RNG_SEED`, by default others every time.
+//! A failure prints the input; it is tried first the next time once it lies in `fuzz/corpus/TARGET`.
 
 use std::path::Path;
 
