@@ -6,6 +6,7 @@
 mod admission;
 mod auth;
 mod body;
+mod changes;
 mod cut;
 mod desk;
 mod desk_page;
@@ -117,7 +118,7 @@ pub fn router(http: Arc<Http>) -> Router {
     let current = axum::middleware::from_fn_with_state(Arc::clone(&http), shown::current);
     routes()
         .route_layer(current)
-        .merge(streams())
+        .merge(waiting())
         .fallback(|| async { Problem::new(Code::NotFound, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(
@@ -189,16 +190,16 @@ fn routes() -> Router<Arc<Http>> {
             "/v1/topics/{topic}/desks/{session}",
             put(desk::stay).delete(desk::leave),
         )
-        .route("/v1/topics/{topic}/changes", get(read::changes))
         .route("/v1/topics/{topic}/audit", get(read::audit))
         .route("/v1/topics/{topic}/feed.atom", get(feeds::atom))
         .route("/v1/topics/{topic}/feed.json", get(feeds::json))
         .route("/v1/topics/{topic}/liveblog.jsonld", get(feeds::jsonld))
 }
 
-/// What goes on until somebody ends it, and notes by itself what it sends.
-fn streams() -> Router<Arc<Http>> {
+/// What waits, or goes on until somebody ends it, and notes by itself at which count of redactions it was read.
+fn waiting() -> Router<Arc<Http>> {
     Router::new()
+        .route("/v1/topics/{topic}/changes", get(changes::changes))
         .route("/v1/ws", get(websocket::upgrade))
         .route("/v1/topics/{topic}/stream", get(sse::stream))
 }

@@ -1,33 +1,28 @@
-//! Reading over HTTP: the topic, snapshot pages, one entry, catch-up pages and long polls, the audit trail.
+//! Reading over HTTP: the topic, snapshot pages, one entry, the audit trail; and the query of a URL.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use axum::extract::{Extension, Path, RawQuery, State as Extract};
+use axum::extract::{Path, RawQuery, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::auth::{Access, entry_id, topic_name};
-use super::guard::Client;
 use super::problem::Problem;
-use super::response::{
-    Audience, TICKET_HEADER, cached, etag_of, etag_of_bytes, json, uncached, with_fields, with_head,
-};
+use super::response::{Audience, cached, etag_of, etag_of_bytes, json, uncached, with_fields};
 use super::{Http, State};
-use crate::broker::{Answer, Changes, Channel, EntryAnswer, Start};
+use crate::broker::{Answer, Channel, EntryAnswer};
 use crate::keys::Right;
-use crate::model::{After, Offset, Position, TopicName};
+use crate::model::{After, Position, TopicName};
 use crate::protocol::Code;
 use crate::store::{EntryFilter, EntryQuery, HeldEntry};
 
-/// Entries or changes of a page, where the caller does not say.
+/// Entries or records of a page, where the caller does not say.
 const ENTRIES_DEFAULT: usize = 20;
-const CHANGES_DEFAULT: usize = 100;
-/// Most entries or changes of a page.
+const RECORDS_DEFAULT: usize = 100;
+/// Most entries, records or changes of a page.
 const LIMIT_MAX: usize = 1_000;
-/// About the most bytes of a catch-up page; one change always fits.
-const CHANGES_BYTES_MAX: usize = 1 << 20;
 
 /// `GET /v1/topics/{topic}`
 pub(super) async fn topic(
@@ -174,153 +169,6 @@ pub(super) async fn entry(
     })
 }
 
-/// `GET /v1/topics/{topic}/changes`: a catch-up page; with `wait`, a long poll.
-pub(super) async fn changes(
-    Extract(http): State,
-    client: Option<Extension<Client>>,
-    Path(topic): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let topic = topic_name(&topic)?;
-    let query = Query::parse(query.as_deref());
-    let limit = query.limit(CHANGES_DEFAULT)?;
-    let after = query.after()?;
-    let wait = query.wait(http.options.wait_max)?;
-    let grant = http.caller(&headers, &query)?;
-    let has_ticket = query.get("ticket").is_some();
-    let (channel, access) = http.readable_as(grant, &topic).await?;
-    let from = match http.broker.start(&channel, &after).await? {
-        Start::From(offset) => offset,
-        Start::Reset(reason) => {
-            let position = channel.position();
-            let body = format!(
-                r#"{{"topic":"{topic}","changes":[],"position":"{position}","reset":{{"position":"{position}","reason":"{}"}}}}"#,
-                reason.as_str()
-            );
-            let response = finish(&headers, &channel, body, true);
-            return next_ticket(&http, &access, has_ticket, response);
-        }
-    };
-    let behind = channel.head().saturating_sub(from);
-    let client = client.map(|Extension(client)| client);
-    http.count_replay(client, behind, behind.min(limit as u64))?;
-    let frames = poll(&http, &channel, &access, from, limit, wait).await?;
-    let changes: Vec<&str> = frames.iter().map(|frame| frame.json().as_ref()).collect();
-    let position = channel
-        .epoch()
-        .at(frames.last().map_or(from, |frame| frame.offset()));
-    let body = format!(
-        r#"{{"topic":"{topic}","changes":[{}],"position":"{position}"}}"#,
-        changes.join(",")
-    );
-    let response = finish(&headers, &channel, body, frames.is_empty());
-    next_ticket(&http, &access, has_ticket, response)
-}
-
-/// The answer to a ticket has the next one in it, as a page polls again and again; such an answer is nobody else's.
-fn next_ticket(
-    http: &Http,
-    access: &Access,
-    has_ticket: bool,
-    response: Response,
-) -> Result<Response, Problem> {
-    let Some(grant) = access.0.as_ref().filter(|_| has_ticket) else {
-        return Ok(response);
-    };
-    let ticket = http.tickets.give(Arc::clone(grant), Instant::now())?;
-    let mut response = uncached(response, Audience::Caller);
-    if let Ok(ticket) = HeaderValue::from_str(&ticket) {
-        response.headers_mut().insert(TICKET_HEADER, ticket);
-    }
-    Ok(response)
-}
-
-/// An answer that says "nothing yet" must not be kept; one with changes may, by everyone who asks the same.
-fn finish(headers: &HeaderMap, channel: &Channel, body: String, passing: bool) -> Response {
-    let response = if passing {
-        let mut response = json(StatusCode::OK, body);
-        response.headers_mut().insert(
-            axum::http::header::CACHE_CONTROL,
-            HeaderValue::from_static("no-store"),
-        );
-        response
-    } else {
-        let etag = etag_of_bytes(&body);
-        cached(
-            headers,
-            json(StatusCode::OK, body),
-            &etag,
-            audience(channel),
-        )
-    };
-    with_head(response, channel.head())
-}
-
-/// Gathers up to `limit` changes behind `from`; waits for the first one where there is none.
-async fn poll(
-    http: &Arc<Http>,
-    channel: &Arc<Channel>,
-    access: &Access,
-    from: Offset,
-    limit: usize,
-    wait: Option<Duration>,
-) -> Result<Changes, Problem> {
-    if let Some(wait) = wait
-        && channel.head() <= from
-    {
-        let _reader = http
-            .admission
-            .reader()
-            .ok_or_else(|| Problem::unavailable("as many readers as may be are here"))?;
-        let _presence = channel.enter();
-        let mut head = channel.watch_head();
-        tokio::select! {
-            // The sender lives in the channel, which we hold.
-            _ = head.wait_for(|head| *head > from || channel.is_retired()) => {}
-            () = tokio::time::sleep(wait) => {}
-            () = access.ended(http) => {}
-            () = http.shutdown.wait() => {}
-        }
-        if !access.stands(http) {
-            return Err(Problem::new(
-                Code::Unauthorized,
-                "the key or token ended while the answer was waited for",
-            ));
-        }
-        if !access.may_read(http, channel) {
-            return Err(Problem::topic_not_found());
-        }
-    }
-    let mut gathered: Changes = Vec::new();
-    let mut bytes = 0;
-    loop {
-        let cursor = gathered.last().map_or(from, |frame| frame.offset());
-        let redactions = channel.redactions();
-        let room = limit - gathered.len();
-        let frames = http
-            .broker
-            .next(channel, cursor, room, CHANGES_BYTES_MAX)
-            .await?;
-        if channel.redactions() != redactions {
-            // Something gathered so far may have been taken back meanwhile.
-            gathered.clear();
-            bytes = 0;
-            continue;
-        }
-        for frame in &frames {
-            bytes += frame.json().len();
-            if bytes > CHANGES_BYTES_MAX && !gathered.is_empty() {
-                return Ok(gathered);
-            }
-            gathered.push(Arc::clone(frame));
-        }
-        if frames.is_empty() || gathered.len() >= limit {
-            return Ok(gathered);
-        }
-    }
-}
-
 /// `GET /v1/topics/{topic}/audit`
 pub(super) async fn audit(
     Extract(http): State,
@@ -329,7 +177,7 @@ pub(super) async fn audit(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let topic = topic_name(&topic)?;
-    let limit = Query::parse(query.as_deref()).limit(CHANGES_DEFAULT)?;
+    let limit = Query::parse(query.as_deref()).limit(RECORDS_DEFAULT)?;
     http.require(&headers, Right::Inspect, &topic)?;
     http.readable(&headers, &topic).await?;
     let records: Vec<_> = http
@@ -400,7 +248,7 @@ impl Query {
             .transpose()
     }
 
-    fn limit(&self, default: usize) -> Result<usize, Problem> {
+    pub(super) fn limit(&self, default: usize) -> Result<usize, Problem> {
         self.limit_of(default, LIMIT_MAX)
     }
 
@@ -420,7 +268,7 @@ impl Query {
             })
     }
 
-    fn wait(&self, max: Duration) -> Result<Option<Duration>, Problem> {
+    pub(super) fn wait(&self, max: Duration) -> Result<Option<Duration>, Problem> {
         let Some(text) = self.get("wait") else {
             return Ok(None);
         };

@@ -1,14 +1,12 @@
 //! Who may do what: keys, roles and globs, private topics, revocation, and pages of other origins.
 
-use std::time::{Duration, Instant};
-
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tenbells::keys::{KeyFile, Role};
 
 use crate::support::sse::Sse;
-use crate::support::{Answer, PATIENCE, Server};
+use crate::support::{Answer, PATIENCE, Server, until};
 
 /// Every call that writes, with a body that would do.
 const WRITES: [(&str, &str, &str); 8] = [
@@ -341,15 +339,6 @@ async fn next_change(sse: &mut Sse) -> Option<Value> {
             Some(event) if event.kind == "presence" => {}
             other => return other.map(|event| event.data),
         }
-    }
-}
-
-/// Asks until it is so.
-async fn until(mut is_so: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so().await {
-        assert!(began.elapsed() < PATIENCE, "it never is");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

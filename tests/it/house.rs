@@ -27,9 +27,4 @@ fn no_crate_may_have_unsafe_code() {
         let lints = manifest(folder)["lints"].clone();
         assert_eq!(lints["workspace"].as_bool(), Some(true), "{folder}");
     }
-    let fuzz = manifest("fuzz");
-    assert_eq!(
-        fuzz["lints"]["rust"]["unsafe_code"].as_str(),
-        Some("forbid")
-    );
 }

@@ -16,7 +16,7 @@ pub mod ws;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -31,6 +31,15 @@ pub use call::{Answer, Call};
 
 /// How long anything in a test may take before it counts as lost.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks until it is so.
+pub async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so().await {
+        assert!(began.elapsed() < PATIENCE, "it never is");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
 
 /// A running server.
 pub struct Server {

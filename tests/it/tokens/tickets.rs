@@ -11,7 +11,7 @@ use super::server_with;
 use crate::support::jwt::{Signer, claims, now_s};
 use crate::support::sse::Sse;
 use crate::support::ws::Ws;
-use crate::support::{Answer, Server};
+use crate::support::{Answer, Server, until};
 
 async fn ask(server: &Server, token: &str, body: &Value) -> Answer {
     let call = server.call(Method::POST, "/v1/tickets").key(token);
@@ -274,4 +274,31 @@ async fn each_answer_to_a_poll_by_ticket_has_the_next_one_in_it() {
         .send()
         .await;
     assert_eq!(without.header("tenbells-ticket"), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_poll_by_a_ticket_is_answered_by_a_retraction() {
+    let signer = Signer::new("ed", Algorithm::EdDSA);
+    let server = server_with(&[&signer], |_| {}).await;
+    let path = "/v1/topics/secret/changes";
+    let by_ticket = async |query: &str, ticket: &str| {
+        let path = format!("{path}?{query}&ticket={ticket}");
+        let answer = server.call(Method::GET, &path).send().await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        (answer.json(), answer.header("tenbells-ticket").to_owned())
+    };
+    let token = signer.good(&["secret"]);
+    let first = ticket(&server, &token).await;
+    let (page, next) = by_ticket("after=start", &first).await;
+    let position = page["position"].as_str().expect("a position");
+    let query = format!("after={position}&wait=20");
+    let retract = async {
+        until(async || server.desk("GET", "/v1/topics/secret").expect(200).await["readers"] == 1)
+            .await;
+        let path = "/v1/topics/secret/entries/e";
+        server.desk("DELETE", path).expect(200).await;
+    };
+    let ((page, next), ()) = tokio::join!(by_ticket(&query, &next), retract);
+    assert_eq!(page["changes"][0]["kind"], "entry.retracted", "{page}");
+    assert!(next.starts_with("tk_"), "{next}");
 }
