@@ -71,7 +71,11 @@ fn compare(ours: &FrameRead, bytes: &[u8], limit: usize) {
         // Text in fragments is looked at once it is whole; tungstenite looks at each fragment.
         let (same, more) = our_messages.split_at(their_messages.len());
         assert_eq!(same, their_messages);
-        assert!(!more.iter().any(|message| matches!(message, Message::Text(_))));
+        assert!(
+            !more
+                .iter()
+                .any(|message| matches!(message, Message::Text(_)))
+        );
         return;
     }
     match (ours.refused, theirs.refused) {
@@ -163,7 +167,11 @@ fn head(bytes: &[u8]) -> Option<Head> {
             let length = u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?);
             (u64::from(length), 2, 126)
         }
-        127 => (u64::from_be_bytes(*bytes.get(2..)?.first_chunk()?), 8, 65_536),
+        127 => (
+            u64::from_be_bytes(*bytes.get(2..)?.first_chunk()?),
+            8,
+            65_536,
+        ),
         short => (u64::from(short), 0, 0),
     };
     let is_masked = second & 0x80 != 0;

@@ -27,7 +27,10 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(new_entry(&written).as_ref(), Ok(&entry));
     within_limits(&serde_json::from_slice(&written).expect("JSON"));
 
-    let id = entry.id.clone().unwrap_or_else(|| EntryId::parse("id").expect("an id"));
+    let id = entry
+        .id
+        .clone()
+        .unwrap_or_else(|| EntryId::parse("id").expect("an id"));
     let now = Timestamp::from_second(1_800_000_000).expect("a time");
     let Ok(rendered) = render_entry(&entry, id.clone(), now) else {
         return;
@@ -36,7 +39,10 @@ fuzz_target!(|data: &[u8]| {
     assert!(html.len() <= BODY_HTML_BYTES_MAX);
     assert_eq!(&render(&Body::Html(html.clone())), html, "sanitised twice");
     let read: Entry = serde_json::from_str(&rendered.json).expect("what is stored can be read");
-    assert_eq!(serde_json::to_string(&read).ok().as_ref(), Some(&rendered.json));
+    assert_eq!(
+        serde_json::to_string(&read).ok().as_ref(),
+        Some(&rendered.json)
+    );
 
     // A merge patch that says nothing changes nothing.
     assert_eq!(rendered.input.validate(), Ok(()));
@@ -45,7 +51,10 @@ fuzz_target!(|data: &[u8]| {
 
     let topic = TopicName::parse("t").expect("a name");
     let change = encode_change(&topic, 1, now, &ChangeBody::Published(&rendered.json));
-    assert!(!change.contains(['\n', '\r']), "one line of an event stream");
+    assert!(
+        !change.contains(['\n', '\r']),
+        "one line of an event stream"
+    );
     let change: Value = serde_json::from_str(&change).expect("JSON");
     assert_eq!(change["entry"]["id"].as_str(), Some(read.id.as_str()));
 });

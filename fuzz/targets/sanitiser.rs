@@ -32,11 +32,20 @@ fuzz_target!(|data: &[u8]| {
     });
     assert_eq!(render(&Body::Html(html.clone())), html, "no fixed point");
     let plain = text(&html);
-    assert!(plain.len() <= html.len() * 4, "text is a part of what was written");
+    assert!(
+        plain.len() <= html.len() * 4,
+        "text is a part of what was written"
+    );
     check(&Html::parse_fragment(&html), &html);
     // As the page has it, and as a page of somebody else may: behind what it left open.
-    check(&Html::parse_document(&format!("<!doctype html><article>{html}</article>")), &html);
-    check(&Html::parse_document(&format!("<p><a><table><td><em>{html}")), &html);
+    check(
+        &Html::parse_document(&format!("<!doctype html><article>{html}</article>")),
+        &html,
+    );
+    check(
+        &Html::parse_document(&format!("<p><a><table><td><em>{html}")),
+        &html,
+    );
 });
 
 fn check(tree: &Html, html: &str) {
@@ -47,7 +56,10 @@ fn check(tree: &Html, html: &str) {
                 let is_frame = matches!(name, "html" | "head" | "body" | "article");
                 assert!(is_frame || listed(ELEMENTS, name), "<{name}> in {html}");
                 for (attribute, value) in element.attrs() {
-                    assert!(listed(ATTRIBUTES, attribute), "{attribute} on <{name}> in {html}");
+                    assert!(
+                        listed(ATTRIBUTES, attribute),
+                        "{attribute} on <{name}> in {html}"
+                    );
                     check_value(name, attribute, value, html);
                 }
             }
@@ -60,8 +72,13 @@ fn check(tree: &Html, html: &str) {
 fn check_value(element: &str, attribute: &str, value: &str, html: &str) {
     match attribute {
         "href" | "src" | "cite" => {
-            let url = Url::parse(value).unwrap_or_else(|_| panic!("{value} is relative, in {html}"));
-            let schemes = if attribute == "href" { " http https mailto " } else { " http https " };
+            let url =
+                Url::parse(value).unwrap_or_else(|_| panic!("{value} is relative, in {html}"));
+            let schemes = if attribute == "href" {
+                " http https mailto "
+            } else {
+                " http https "
+            };
             assert!(listed(schemes, url.scheme()), "{value} in {html}");
         }
         "rel" => assert!(element == "a" && value == REL, "{html}"),

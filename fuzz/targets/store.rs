@@ -83,13 +83,22 @@ fn patch(mut bytes: Vec<u8>, mut patches: &[u8]) -> Vec<u8> {
         patches = &rest[with.len()..];
         match what % 5 {
             0 => bytes.truncate(at),
-            1 => bytes[at..].iter_mut().zip(with).for_each(|(byte, with)| *byte = *with),
-            2 => bytes[at..].iter_mut().zip(with).for_each(|(byte, with)| *byte ^= with),
+            1 => bytes[at..]
+                .iter_mut()
+                .zip(with)
+                .for_each(|(byte, with)| *byte = *with),
+            2 => bytes[at..]
+                .iter_mut()
+                .zip(with)
+                .for_each(|(byte, with)| *byte ^= with),
             3 => bytes.extend(with),
             _ => {
                 let (from, to) = (at / PAGE * PAGE, count * PAGE % bytes.len() / PAGE * PAGE);
                 let page = bytes[from..bytes.len().min(from + PAGE)].to_vec();
-                bytes[to..].iter_mut().zip(page).for_each(|(byte, with)| *byte = with);
+                bytes[to..]
+                    .iter_mut()
+                    .zip(page)
+                    .for_each(|(byte, with)| *byte = with);
             }
         }
     }
@@ -131,11 +140,17 @@ fn look(store: &dyn Store) -> Vec<Option<String>> {
         told(store.held(None, 10)),
         told(store.audit(&topic, 100)),
     ];
-    for filter in [EntryFilter::All, EntryFilter::KeyEvents, EntryFilter::Pinned] {
+    for filter in [
+        EntryFilter::All,
+        EntryFilter::KeyEvents,
+        EntryFilter::Pinned,
+    ] {
         said.push(told(store.entries(&topic, &query(filter))));
     }
     for id in ENTRIES {
-        said.push(told(store.entry(&topic, &EntryId::parse(id).expect("an id"))));
+        said.push(told(
+            store.entry(&topic, &EntryId::parse(id).expect("an id")),
+        ));
         said.push(told(store.remembered(&topic, &format!("key:k-{id}"))));
     }
     said
@@ -191,18 +206,30 @@ async fn write_all(broker: &Arc<Broker>, store: &SqliteStore) -> Vec<Vec<StoredC
             fields["released_at"] = "2999-01-01T00:00:00Z".into();
         }
         let entry: NewEntry = serde_json::from_value(fields).expect("an entry");
-        broker.publish(&topic, entry, request(id)).await.expect("published");
+        broker
+            .publish(&topic, entry, request(id))
+            .await
+            .expect("published");
         keep();
     }
     let id = |id| EntryId::parse(id).expect("an id");
     let patch = json!({"headline": "Another"});
-    broker.revise(&topic, &id("b"), patch, None, request("r")).await.expect("revised");
+    broker
+        .revise(&topic, &id("b"), patch, None, request("r"))
+        .await
+        .expect("revised");
     keep();
     let reason = Some("It was wrong.".to_owned());
-    broker.retract(&topic, &id("gone"), reason, None, request("g")).await.expect("retracted");
+    broker
+        .retract(&topic, &id("gone"), reason, None, request("g"))
+        .await
+        .expect("retracted");
     keep();
     let patch = json!({"title": "A title", "key_points": ["One"]});
-    broker.patch_topic(&topic, patch, None, request("t")).await.expect("patched");
+    broker
+        .patch_topic(&topic, patch, None, request("t"))
+        .await
+        .expect("patched");
     keep();
     logs
 }

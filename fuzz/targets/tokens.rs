@@ -9,8 +9,8 @@ use std::sync::{Arc, LazyLock};
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair,
-    KeyPair, UnparsedPublicKey,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair,
+    Ed25519KeyPair, KeyPair, UnparsedPublicKey,
 };
 use aws_lc_rs::{digest, hmac};
 use base64::Engine;
@@ -64,7 +64,10 @@ fuzz_target!(|data: &[u8]| {
             }
         }
         1 | 2 => {
-            let at = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+            let at = rest
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .unwrap_or(rest.len());
             let (header, claims) = (&rest[..at], rest.get(at + 1..).unwrap_or_default());
             let message = format!("{}.{}", BASE64.encode(header), BASE64.encode(claims));
             let mut signature = BENCH.sign(kind >> 2, message.as_bytes());
@@ -107,14 +110,22 @@ fn judge(token: &str) {
     let exp = claims["exp"].as_f64().expect("exp");
     assert!(exp + LEEWAY_S > NOW as f64 && exp <= NOW as f64 + LIFETIME_S + LEEWAY_S);
     let is_ours = |aud: &Value| aud == "a";
-    assert!(is_ours(&claims["aud"]) || claims["aud"].as_array().is_some_and(|all| all.iter().any(is_ours)));
+    assert!(
+        is_ours(&claims["aud"])
+            || claims["aud"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(is_ours))
+    );
     let topics = claims["topics"].as_array().expect("topics");
     for name in ["t", "live-1", "members-1"] {
         let topic = TopicName::parse(name).expect("a name");
         assert!(!grant.may(Right::Publish, &topic), "a token only reads");
         let may = grant.may(Right::Read, &topic);
         assert!(!may || !topics.is_empty());
-        assert!(!may || iss == "s" || name != "members-1", "beyond its issuer");
+        assert!(
+            !may || iss == "s" || name != "members-1",
+            "beyond its issuer"
+        );
     }
     assert!(BENCH.gate.stands(&grant));
 }
@@ -138,7 +149,10 @@ impl Bench {
             {"kty": "oct", "kid": "hs", "k": BASE64.encode(SECRET)},
         ]});
         let folder = tempfile::tempdir().expect("a folder");
-        let (keys, secret) = (folder.path().join("keys.json"), folder.path().join("secret"));
+        let (keys, secret) = (
+            folder.path().join("keys.json"),
+            folder.path().join("secret"),
+        );
         std::fs::write(&keys, set.to_string()).expect("written");
         std::fs::write(&secret, OTHER_SECRET).expect("written");
         let mut config = Config::default().tokens;
@@ -158,10 +172,19 @@ impl Bench {
     }
 
     fn sign(&self, key: u8, message: &[u8]) -> Vec<u8> {
-        let mac = |secret| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message).as_ref().to_vec();
+        let mac = |secret| {
+            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message)
+                .as_ref()
+                .to_vec()
+        };
         match key % 4 {
             0 => self.edwards.sign(message).as_ref().to_vec(),
-            1 => self.curve.sign(&SystemRandom::new(), message).expect("signed").as_ref().to_vec(),
+            1 => self
+                .curve
+                .sign(&SystemRandom::new(), message)
+                .expect("signed")
+                .as_ref()
+                .to_vec(),
             2 => mac(SECRET),
             _ => mac(OTHER_SECRET),
         }
@@ -169,10 +192,19 @@ impl Bench {
 
     /// Fails unless the key that this issuer has under this name signed it, by the algorithm that the key is for.
     fn verify(&self, iss: &str, header: &Value, message: &[u8], signature: &[u8]) {
-        let mac = |secret| hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, secret), message, signature).is_ok();
+        let mac = |secret| {
+            hmac::verify(
+                &hmac::Key::new(hmac::HMAC_SHA256, secret),
+                message,
+                signature,
+            )
+            .is_ok()
+        };
         let is_signed = match (iss, header["kid"].as_str(), header["alg"].as_str()) {
             ("i", Some("ed"), Some("EdDSA")) => {
-                UnparsedPublicKey::new(&ED25519, self.edwards.public_key()).verify(message, signature).is_ok()
+                UnparsedPublicKey::new(&ED25519, self.edwards.public_key())
+                    .verify(message, signature)
+                    .is_ok()
             }
             ("i", Some("ec"), Some("ES256")) => {
                 UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.curve.public_key())

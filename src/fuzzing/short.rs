@@ -1,6 +1,6 @@
-//! The fuzz targets without a fuzzer, for every run of the tests: each input of the corpus, and inputs near those.
+//! The fuzz targets without a fuzzer, for `cargo test`: each input of the corpus, and inputs near those.
 //!
-//! What libFuzzer finds in hours (`fuzz/run`) is kept in the corpus, so it can't come back unnoticed. How many inputs near
+//! What libFuzzer finds (`fuzz/run`) is kept in the corpus, so it can't come back unnoticed. How many inputs near
 //! it are tried: `FUZZ_CASES`, 2,000 for each target by default; which: `PROPTEST_RNG_SEED`, by default others every time.
 //! A failure prints the input; it is tried first the next time once it lies in `fuzz/corpus/TARGET`.
 
