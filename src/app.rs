@@ -325,10 +325,12 @@ fn limits(config: &Config) -> Limits {
 /// Has readers give way while memory is short: newcomers first, then those that are behind, then a share of all.
 fn give_way(http: &Arc<Http>) -> impl Future<Output = ()> + Send + use<> {
     let (admission, fanout) = (Arc::clone(&http.admission), Arc::clone(&http.fanout));
+    let streams = Arc::clone(&http.streams);
     Arc::clone(&http.pressure).run(move |step| {
         admission.set_short(step >= Step::Refuse);
         if step >= Step::Drop {
             fanout.shed(Shed::Laggards);
+            streams.give_way();
         }
         if step >= Step::Close {
             fanout.shed(Shed::Percent(SHED_PERCENT));

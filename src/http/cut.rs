@@ -5,13 +5,20 @@
 //! for WebSockets. A [`Cut`] is shared by what is sent, which notes what it takes, and the socket, which asks before each
 //! write. Event streams are told of every retraction of their topic; of those who wait for an answer only the ones whose
 //! socket did not take it at once.
+//!
+//! Where memory is short, those whose socket takes nothing go by the same way: nobody asks them for what comes next, so
+//! they could not be told otherwise.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
+use std::time::{Duration, Instant};
 
 use crate::broker::{Channel, Outlet, Ticket};
 use crate::model::TopicName;
+
+/// How long a socket takes less than there is before its reader gives way to memory that is short.
+const STUCK_MAX: Duration = Duration::from_secs(5);
 
 /// One connection.
 #[derive(Debug, Default)]
@@ -21,6 +28,8 @@ pub(super) struct Cut(Mutex<State>);
 struct State {
     /// The count of redactions at which the oldest of what is not sent yet was taken; none where all is sent.
     unsent: Option<u64>,
+    /// Since when the socket has not taken all of that; none where it has.
+    stuck: Option<Instant>,
     is_cut: bool,
     waiting: Option<Waker>,
     /// The answer that is being sent, as long as the socket takes it.
@@ -69,6 +78,9 @@ impl Cut {
     pub(super) fn is_stuck(self: &Arc<Self>) {
         let (shown, is_new) = {
             let mut state = self.lock();
+            if state.unsent.is_some() {
+                state.stuck.get_or_insert_with(Instant::now);
+            }
             let Some(shown) = state.answer.take() else {
                 return;
             };
@@ -90,6 +102,7 @@ impl Cut {
     pub(super) fn all_sent(&self) {
         let mut state = self.lock();
         state.unsent = None;
+        state.stuck = None;
         state.answer = None;
     }
 
@@ -109,10 +122,18 @@ impl Cut {
     fn redacted(&self, redactions: u64) {
         let mut state = self.lock();
         if state.unsent.is_some_and(|taken| taken < redactions) {
-            state.is_cut = true;
-            if let Some(waiting) = state.waiting.take() {
-                waiting.wake();
-            }
+            state.cut_off();
+        }
+    }
+
+    /// Cuts it off, if its socket was stuck for so long by now.
+    fn gives_way(&self, now: Instant) {
+        let mut state = self.lock();
+        let stuck = state
+            .stuck
+            .map(|since| now.saturating_duration_since(since));
+        if stuck.is_some_and(|stuck| stuck >= STUCK_MAX) {
+            state.cut_off();
         }
     }
 
@@ -130,6 +151,13 @@ impl Shown {
 }
 
 impl State {
+    fn cut_off(&mut self) {
+        self.is_cut = true;
+        if let Some(waiting) = self.waiting.take() {
+            waiting.wake();
+        }
+    }
+
     /// Notes the count at which the oldest of what is not sent yet was taken, and gives what stood there before.
     fn takes(&mut self, redactions: u64) -> Option<u64> {
         let before = self.unsent;
@@ -153,6 +181,15 @@ impl Streams {
             of_topic.retain(|known| known.strong_count() > 0);
         }
         of_topic.push(Arc::downgrade(cut));
+    }
+
+    /// Cuts off those whose sockets have been stuck for too long: event streams, and answers to reads.
+    pub(crate) fn give_way(&self) {
+        let now = Instant::now();
+        let streams = self.lock();
+        for cut in streams.values().flatten().filter_map(Weak::upgrade) {
+            cut.gives_way(now);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TopicName, Vec<Weak<Cut>>>> {
@@ -211,5 +248,23 @@ mod tests {
         older.takes(1);
         older.redacted(1);
         assert!(!writes(&older));
+    }
+    #[test]
+    fn who_takes_nothing_gives_way_and_who_took_all_does_not() {
+        let stuck = Arc::new(Cut::default());
+        stuck.takes(0);
+        stuck.is_stuck();
+        let sent = Arc::new(Cut::default());
+        sent.takes(0);
+        sent.is_stuck();
+        sent.all_sent();
+        let began = Instant::now();
+        for cut in [&stuck, &sent] {
+            cut.gives_way(began + STUCK_MAX / 2);
+            assert!(writes(cut));
+            cut.gives_way(began + STUCK_MAX);
+        }
+        assert!(!writes(&stuck));
+        assert!(writes(&sent));
     }
 }

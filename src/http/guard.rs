@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use super::auth::bearer;
 use super::listener::Peer;
 use super::problem::Problem;
+use super::read::Query;
 use super::{Http, State};
 use crate::keys::Right;
 use crate::limits::{Address, Exceeded};
@@ -103,7 +104,6 @@ fn no_room() -> Response {
 
 /// Whether a request shows a key, a token or a ticket.
 fn shows_something(request: &Request) -> bool {
-    let has_ticket = |query: &str| query.contains("ticket=");
     request.headers().contains_key(header::AUTHORIZATION)
-        || request.uri().query().is_some_and(has_ticket)
+        || Query::parse(request.uri().query()).get("ticket").is_some()
 }

@@ -238,14 +238,14 @@ async fn failures_of_an_address_are_counted_and_good_keys_let_in() {
         let call = server.get("/v1/topics/t").header("authorization", value);
         call.send().await
     };
-    for value in ["Bearer tb_no", "Bearer a.b.c", "Basic eDp4"] {
+    for value in ["Bearer tb_no", "Basic eDp4"] {
         assert_eq!(wrong(value).await.status, 401, "{value}");
     }
-    let ticket = server
-        .call(reqwest::Method::HEAD, "/v1/topics/t/stream?ticket=x")
-        .send()
-        .await;
-    assert_eq!(ticket.status, 401);
+    for name in ["ticket", "%74icket"] {
+        let path = format!("/v1/topics/t/stream?{name}=x");
+        let ticket = server.call(reqwest::Method::HEAD, &path).send().await;
+        assert_eq!(ticket.status, 401, "{name}");
+    }
     for value in ["Bearer tb_no", "Bearer a.b.c", "Basic eDp4"] {
         assert_limited(&wrong(value).await, "auth", 4);
     }

@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
+use crate::support::slow::Slow;
 use crate::support::sse::Sse;
 use crate::support::ws::Ws;
 use crate::support::{PATIENCE, Server};
@@ -132,6 +133,49 @@ async fn readers_give_way_to_memory_in_steps_and_publishers_do_not() {
         .expect("it goes on or ends");
     let mut ws = Ws::open(&server.ws("?topic=t")).await;
     ws.op("subscribed").await;
+}
+
+/// An upgrade, but for its request line.
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_are_far_behind_go_first() {
+    let server = Server::start_with(|config| {
+        config.memory.limit_bytes = Some(PLENTY);
+        // Never.
+        config.memory.close_percent = u64::MAX;
+    })
+    .await;
+    server.publish("t", "x").await;
+    let mut ws = Ws::open(&server.ws("?topic=t")).await;
+    ws.op("subscribed").await;
+    let mut sse = server.stream("t", "start").await;
+    assert_eq!(sse.change().await.data["offset"], 1);
+    let mut slow = Slow::asks(&server, "/v1/ws?topic=t", UPGRADE).await;
+    slow.until("subscribed").await;
+    let mut stream = Slow::asks(&server, "/v1/topics/t/stream", "").await;
+    stream.until(": head 1").await;
+    // More than the kernel keeps for somebody.
+    for offset in 2..=80 {
+        server.publish("t", &"z".repeat(100_000)).await;
+        assert_eq!(ws.change().await["offset"], offset);
+        assert_eq!(sse.change().await.data["offset"], offset);
+    }
+    let are = |count: f64| move |now: f64| now == count;
+    server.until_metric("tenbells_readers ", are(4.0)).await;
+    server.pressure.set_limit(TOO_LITTLE);
+    server
+        .until_metric("tenbells_memory_step", |step| step == 2.0)
+        .await;
+    server.until_metric("tenbells_readers ", are(2.0)).await;
+    for slow in [slow, stream] {
+        let came = slow.rest().await.len();
+        assert!(came < 7_900_000, "{came} bytes");
+    }
+    assert_eq!(publish(&server).await, 201);
+    assert_eq!(ws.change().await["offset"], 81);
+    assert_eq!(sse.change().await.data["offset"], 81);
 }
 
 /// Waits until there are the eight connections that say nothing, and no other.

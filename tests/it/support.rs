@@ -10,6 +10,7 @@ pub mod nats;
 pub mod process;
 pub mod raw;
 pub mod read;
+pub mod slow;
 pub mod sse;
 pub mod tls;
 pub mod ws;

@@ -1,5 +1,6 @@
 //! WebSockets: the handshake, what may be said, keys, limits, patience, and the code of every way to be closed.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
+use crate::support::slow::Slow;
 use crate::support::ws::Ws;
 use crate::support::{PATIENCE, Server};
 
@@ -326,13 +328,32 @@ async fn a_drain_tells_everyone_when_to_come_back() {
         ws.op("subscribed").await;
         readers.push(ws);
     }
+    let mut streams = Vec::new();
+    for _ in 0..20 {
+        let mut stream = Slow::asks(&server, "/v1/topics/t/stream", "").await;
+        stream.until(": head 1").await;
+        streams.push(stream);
+    }
     let stopping = tokio::spawn(server.stop());
+    let mut delays = HashSet::new();
     for mut ws in readers {
         let (code, reason) = ws.closed_with_reason().await;
         assert_eq!(code, 4001);
         let delay: u64 = reason.parse().expect("milliseconds");
         assert!(delay < 2_000, "{delay}");
+        delays.insert(delay);
     }
+    assert!(delays.len() > 10, "each has its own: {delays:?}");
+    let mut delays = HashSet::new();
+    for stream in streams {
+        let text = stream.rest().await;
+        let last = text.rsplit("retry: ").next().expect("its last words");
+        let delay = last.lines().next().expect("a line").trim().to_owned();
+        let millis: u32 = delay.parse().expect("milliseconds");
+        assert!((2_000..20_000).contains(&millis), "{text}");
+        delays.insert(delay);
+    }
+    assert!(delays.len() > 10, "each has its own: {delays:?}");
     stopping.await.expect("it stops");
 }
 

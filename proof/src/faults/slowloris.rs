@@ -29,26 +29,35 @@ const SOCKETS_AN_ADDRESS: usize = 10_000;
 /// Descriptors beside the sockets.
 const SPARE: usize = 300;
 
-const HANDSHAKE: &str = "GET /v1/ws HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-/// How they dribble: a name, and what they begin with.
-const WAYS: [(&str, &str); 6] = [
-    ("silent", ""),
-    ("in the request line", "GET /v1/topics/t?"),
+/// How they dribble: a name, and what they begin with. `KEY` stands for a good key.
+const WAYS: [(&str, &[u8]); 7] = [
+    ("silent", b""),
+    ("in the request line", b"GET /v1/topics/t?"),
     (
         "in the head",
-        "GET /v1/topics/t HTTP/1.1\r\nHost: t\r\nX-Dribble: ",
+        b"GET /v1/topics/t HTTP/1.1\r\nHost: t\r\nX-Dribble: ",
     ),
     (
         "behind a request",
-        "GET /v1/topics/t HTTP/1.1\r\nHost: t\r\n\r\n",
+        b"GET /v1/topics/t HTTP/1.1\r\nHost: t\r\n\r\n",
     ),
     (
         "in a refused body",
-        "POST /v1/topics/t/entries HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer tb_no\r\n\
+        b"POST /v1/topics/t/entries HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer tb_no\r\n\
          Content-Type: application/json\r\nContent-Length: 9000\r\n\r\n",
     ),
-    ("on a WebSocket", HANDSHAKE),
+    (
+        "in a body",
+        b"POST /v1/topics/t/entries HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer KEY\r\n\
+         Content-Type: application/json\r\nContent-Length: 9000\r\n\r\n",
+    ),
+    // A masked text of 2,000 bytes, which would be a first message.
+    (
+        "in a message on a WebSocket",
+        b"GET /v1/ws HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\
+          \x81\xfe\x07\xd0\0\0\0\0",
+    ),
 ];
 
 /// What came of it, while they dribbled.
@@ -119,7 +128,7 @@ async fn outlast(
 ) -> Result<Meanwhile> {
     let mut dribbling = JoinSet::new();
     for number in 0..sockets {
-        dribbling.spawn(dribble(address, number));
+        dribbling.spawn(dribble(address, number, client.key.clone()));
     }
     let mut meanwhile = Meanwhile::default();
     let mut next = tokio::time::interval(PUBLISH_EVERY);
@@ -151,15 +160,20 @@ async fn publish(client: &Client) -> Result<()> {
 }
 
 /// Dribbles until the broker ends it: in which way, and how long that took.
-async fn dribble(address: std::net::SocketAddr, number: usize) -> Result<(usize, Duration)> {
+async fn dribble(
+    address: std::net::SocketAddr,
+    number: usize,
+    key: String,
+) -> Result<(usize, Duration)> {
     let way = number % WAYS.len();
+    let begin = beginning(WAYS[way].1, &key);
     let host = u8::try_from(1 + number / SOCKETS_AN_ADDRESS).context("too many sockets")?;
     let socket = TcpSocket::new_v4()?;
     socket.bind((Ipv4Addr::new(127, 0, 1, host), 0).into())?;
     let mut stream = socket.connect(address).await?;
     let began = Instant::now();
     let (mut read, mut write) = stream.split();
-    write.write_all(WAYS[way].1.as_bytes()).await?;
+    write.write_all(&begin).await?;
     let dribbling = async {
         loop {
             tokio::time::sleep(BYTE_EVERY).await;
@@ -175,6 +189,15 @@ async fn dribble(address: std::net::SocketAddr, number: usize) -> Result<(usize,
         () = reading => Ok((way, began.elapsed())),
         () = dribbling => bail!("nothing ends it"),
         () = tokio::time::sleep(FOR_EVER) => bail!("dribbling {} was borne for {FOR_EVER:?}", WAYS[way].0),
+    }
+}
+
+/// What is sent at once, with the key in it.
+fn beginning(text: &[u8], key: &str) -> Vec<u8> {
+    let word = b"KEY";
+    match text.windows(word.len()).position(|part| part == word) {
+        Some(at) => [&text[..at], key.as_bytes(), &text[at + word.len()..]].concat(),
+        None => text.to_vec(),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::protocol::{CloseCode, ping_frame};
 const KEYS_EVERY: Duration = Duration::from_secs(1);
 /// Connections that are looked at in a tick to count those who are behind: 20,000 in two seconds.
 const CENSUS_A_TICK: usize = 1_000;
-/// Connections that a drain closes in a tick at the most, however short its window.
+/// Connections that a drain closes in a tick at the least: few are let go at once, each to come back at a time of its own.
 const DRAIN_A_TICK_MIN: usize = 200;
 /// Ticks until a connection with something due is looked at again whose socket is full: 5 s, because there may be
 /// thousands of them. A ping comes later by that at the most once it is read again.
@@ -224,10 +224,7 @@ impl Shard {
                 Some(Key::new(u32::try_from(index).ok()?, connection.generation))
             })
             .collect();
-        let a_tick = waiting
-            .len()
-            .div_ceil(ticks(window) as usize)
-            .max(DRAIN_A_TICK_MIN);
+        let a_tick = drained_a_tick(waiting.len(), window);
         self.drain = Some(Drain {
             waiting,
             a_tick,
@@ -256,5 +253,26 @@ impl Shard {
         // Without randomness of the system the spread is coarser, no more.
         let delay = getrandom::u32().unwrap_or(key.generation()) % span;
         self.close(key, CloseCode::Draining, &delay.to_string());
+    }
+}
+
+/// How many of so many connections a drain closes in each tick of its window.
+fn drained_a_tick(waiting: usize, window: Duration) -> usize {
+    let even = waiting.div_ceil(ticks(window) as usize);
+    even.max(DRAIN_A_TICK_MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drain_is_spread_over_its_window() {
+        let seconds = Duration::from_secs;
+        assert_eq!(drained_a_tick(100_000, seconds(20)), 500);
+        assert_eq!(drained_a_tick(100_001, seconds(20)), 501);
+        assert_eq!(drained_a_tick(100_000, Duration::ZERO), 100_000);
+        // Few are closed in less time than the window.
+        assert_eq!(drained_a_tick(9_000, seconds(20)), DRAIN_A_TICK_MIN);
     }
 }

@@ -174,6 +174,36 @@ async fn an_encoded_body_is_refused_unread() {
         .await;
 }
 
+/// How a socket can dribble: what it begins with, and what it is told.
+fn ways(key: &str) -> [(Vec<u8>, Vec<u16>); 6] {
+    // A message of 2,000 bytes begins behind it.
+    let upgrade =
+        b"GET /v1/ws HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\
+                   \x81\xfe\x07\xd0\0\0\0\0";
+    let post = |key: &str| {
+        let head = format!(
+            "POST /v1/topics/t/entries HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {key}\r\n\
+             Content-Type: application/json\r\nContent-Length: 9000\r\n\r\n"
+        );
+        head.into_bytes()
+    };
+    [
+        (Vec::new(), vec![]),
+        (
+            b"GET /v1/topics/t HTTP/1.1\r\nHost: t\r\nX-".to_vec(),
+            vec![],
+        ),
+        (
+            b"GET /v1/topics/t HTTP/1.1\r\nHost: t\r\n\r\n".to_vec(),
+            vec![200],
+        ),
+        (upgrade.to_vec(), vec![101]),
+        (post(key), vec![408]),
+        (post("tb_no"), vec![401]),
+    ]
+}
+
 /// Two hundred sockets that dribble each in a way of its own; how long they were there, and what they were told.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_dribbles_is_gone_in_time() {
@@ -185,29 +215,7 @@ async fn whoever_dribbles_is_gone_in_time() {
     })
     .await;
     server.publish("t", "x").await;
-    let key = server.desk.clone();
-    let upgrade = "GET /v1/ws HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    let post = |key: &str| {
-        format!(
-            "POST /v1/topics/t/entries HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {key}\r\n\
-             Content-Type: application/json\r\nContent-Length: 9000\r\n\r\n"
-        )
-    };
-    let ways = [
-        (String::new(), vec![]),
-        (
-            "GET /v1/topics/t HTTP/1.1\r\nHost: t\r\nX-".to_owned(),
-            vec![],
-        ),
-        (
-            "GET /v1/topics/t HTTP/1.1\r\nHost: t\r\n\r\n".to_owned(),
-            vec![200],
-        ),
-        (upgrade.to_owned(), vec![101]),
-        (post(&key), vec![408]),
-        (post("tb_no"), vec![401]),
-    ];
+    let ways = ways(&server.desk);
     let began = Instant::now();
     let mut sockets = tokio::task::JoinSet::new();
     for number in 0..200 {
@@ -216,7 +224,8 @@ async fn whoever_dribbles_is_gone_in_time() {
         sockets.spawn(async move {
             let stream = TcpStream::connect(address).await.expect("connects");
             let (mut read, mut write) = stream.into_split();
-            write.write_all(begin.as_bytes()).await.expect("is sent");
+            write.write_all(&begin).await.expect("is sent");
+            let begin = String::from_utf8_lossy(&begin);
             let dribble = async {
                 // Nothing but a byte now and then, until nobody takes it.
                 while write.write_all(b"a").await.is_ok() {
@@ -232,6 +241,10 @@ async fn whoever_dribbles_is_gone_in_time() {
                 () = tokio::time::sleep(PATIENCE) => panic!("it is still open: {begin}"),
             }
             assert_eq!(statuses(&answer), wanted, "{begin}");
+            if wanted == [101] {
+                let text = String::from_utf8_lossy(&answer);
+                assert!(text.ends_with("no subscribe in time"), "{text}");
+            }
         });
     }
     // Meanwhile who has something to say is served.

@@ -66,6 +66,13 @@ impl Call {
 }
 
 impl Answer {
+    /// Status, fields but the time, and text: what two answers have to share that nobody may tell apart.
+    pub fn whole(&self) -> (u16, HeaderMap, String) {
+        let mut headers = self.headers.clone();
+        headers.remove("date");
+        (self.status, headers, self.text())
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
