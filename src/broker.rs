@@ -16,6 +16,7 @@ mod page;
 mod peers;
 mod publish;
 mod read;
+mod redactions;
 mod registry;
 mod release;
 mod retract;
@@ -37,6 +38,7 @@ pub use numbered::Numbered;
 pub use page::{PAGE_CHANGES, Page};
 pub use publish::{Published, WriteError, WriteRequest};
 pub use read::{Answer, Changes, EntryAnswer, Snapshot, entry_with_text};
+pub use redactions::Redactions;
 pub use retract::Retracted;
 pub use topics::TopicAnswer;
 
@@ -109,6 +111,7 @@ pub struct Broker {
     options: BrokerOptions,
     offload: Arc<dyn Offload>,
     channels: DashMap<TopicName, registry::Slot>,
+    redactions: Redactions,
     pages: Pages,
     outlets: OnceLock<Vec<Arc<dyn Outlet>>>,
     compaction: tokio::sync::Notify,
@@ -135,6 +138,7 @@ impl Broker {
             options,
             offload,
             channels: DashMap::new(),
+            redactions: Redactions::default(),
             pages: Pages::new(options.page_bytes_max),
             outlets: OnceLock::new(),
             compaction: tokio::sync::Notify::new(),
@@ -174,6 +178,11 @@ impl Broker {
     /// The store, for operating: readiness and backups.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// The numbers of its retractions.
+    pub fn redactions(&self) -> &Redactions {
+        &self.redactions
     }
 
     /// Who is at which topic's desk.

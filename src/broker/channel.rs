@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::Frame;
-use crate::model::{ChangeKind, EntryId, Epoch, Offset, Position, TopicName};
+use super::{Frame, Redactions};
+use crate::model::{ChangeKind, EntryId, Epoch, Offset, Position, TopicName, Visibility};
 use crate::store::StoredTopic;
 
 /// Bounds of a ring.
@@ -32,7 +32,9 @@ pub struct Channel {
     head: watch::Sender<Offset>,
     taken: watch::Sender<Offset>,
     private: AtomicBool,
+    /// The number of the last one here.
     redactions: AtomicU64,
+    all_redactions: Redactions,
     readers: AtomicU64,
     elsewhere: AtomicU64,
     retired: AtomicBool,
@@ -60,16 +62,18 @@ pub enum Walk {
 pub struct Presence(Arc<Channel>);
 
 impl Channel {
-    pub(super) fn new(stored: &StoredTopic, limit: RingLimit) -> Self {
+    pub(super) fn new(stored: &StoredTopic, limit: RingLimit, redactions: &Redactions) -> Self {
         Self {
             name: stored.name.clone(),
             epoch: stored.epoch.clone(),
             limit,
             ring: Mutex::default(),
             head: watch::Sender::new(stored.head),
-            taken: watch::Sender::new(0),
+            // The ring begins behind it.
+            taken: watch::Sender::new(stored.head),
             private: AtomicBool::new(stored.private),
-            redactions: AtomicU64::new(0),
+            redactions: AtomicU64::new(redactions.now()),
+            all_redactions: redactions.clone(),
             readers: AtomicU64::new(0),
             elsewhere: AtomicU64::new(0),
             retired: AtomicBool::new(false),
@@ -110,7 +114,7 @@ impl Channel {
     pub(super) fn catch_up(&self, stored: &StoredTopic) {
         let _ring = self.lock();
         if stored.head >= self.head() {
-            self.private.store(stored.private, Ordering::Release);
+            self.set_private(stored.private);
             self.raise_head(stored.head);
         }
     }
@@ -120,9 +124,33 @@ impl Channel {
         self.private.load(Ordering::Acquire)
     }
 
-    /// Grows with each retraction. What was taken from a page or the ring at another count must be taken anew.
+    /// The number of the last retraction, or of the update that hid the topic: [`Redactions`]. What was taken from a
+    /// page or the ring before it must be taken anew.
     pub fn redactions(&self) -> u64 {
         self.redactions.load(Ordering::Acquire)
+    }
+
+    /// Whether what was taken after the redaction of this number is void by now.
+    pub fn is_void(&self, taken: u64) -> bool {
+        self.redactions() > taken
+    }
+
+    /// Makes all copies void.
+    pub(super) fn redact_copies(&self) {
+        let number = self.all_redactions.next();
+        self.redactions.fetch_max(number, Ordering::AcqRel);
+    }
+
+    /// Whether the feed has been taken in up to this change.
+    pub(super) fn has_taken(&self, offset: Offset) -> bool {
+        *self.taken.borrow() >= offset
+    }
+
+    /// Forgets what the ring has, and makes all copies void: a retraction is stored, and the feed may not bring it.
+    pub(super) fn forget(&self) {
+        let mut ring = self.lock();
+        ring.clear();
+        self.redact_copies();
     }
 
     /// How many subscribers there are on all nodes: those of the others as they said last.
@@ -194,11 +222,17 @@ impl Channel {
     /// Takes a committed change in. Changes come in order; one that the channel has already is left.
     pub(super) fn advance(&self, frame: Arc<Frame>) {
         let offset = frame.offset();
-        if frame.kind() == ChangeKind::TopicUpdated {
-            self.take_visibility(frame.json());
-        }
+        let visibility = (frame.kind() == ChangeKind::TopicUpdated)
+            .then(|| visibility(frame.json()))
+            .flatten();
         {
             let mut ring = self.lock();
+            // What is known of a later head is newer than what this change says.
+            if let Some(visibility) = visibility
+                && offset > self.head()
+            {
+                self.set_private(visibility == Visibility::Private);
+            }
             if frame.kind() == ChangeKind::EntryRetracted
                 && let Some(entry) = frame.entry()
             {
@@ -210,9 +244,21 @@ impl Channel {
                 _ => {}
             }
             ring.push(frame, self.limit);
+            self.raise_head(offset);
         }
-        self.raise_head(offset);
-        self.taken.send_replace(offset);
+        self.taken.send_if_modified(|taken| {
+            let moved = offset > *taken;
+            *taken = offset.max(*taken);
+            moved
+        });
+    }
+
+    /// Under the lock of the ring, so that it goes with the head.
+    fn set_private(&self, private: bool) {
+        let was_private = self.private.swap(private, Ordering::AcqRel);
+        if private && !was_private {
+            self.redact_copies();
+        }
     }
 
     fn raise_head(&self, offset: Offset) {
@@ -233,28 +279,27 @@ impl Channel {
             }
         }
         ring.bytes = ring.frames.iter().map(|frame| frame.weight()).sum();
-        self.redactions.fetch_add(1, Ordering::AcqRel);
-    }
-
-    fn take_visibility(&self, json: &str) {
-        #[derive(serde::Deserialize)]
-        struct Update {
-            state: State,
-        }
-        #[derive(serde::Deserialize)]
-        struct State {
-            visibility: crate::model::Visibility,
-        }
-        if let Ok(update) = serde_json::from_str::<Update>(json) {
-            let private = update.state.visibility == crate::model::Visibility::Private;
-            self.private.store(private, Ordering::Release);
-        }
+        self.redact_copies();
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {
         // A ring is whole between any two of its operations, so a panic elsewhere leaves it usable.
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The visibility that an update of a topic says.
+fn visibility(json: &str) -> Option<Visibility> {
+    #[derive(serde::Deserialize)]
+    struct Update {
+        state: State,
+    }
+    #[derive(serde::Deserialize)]
+    struct State {
+        visibility: Visibility,
+    }
+    let update: Update = serde_json::from_str(json).ok()?;
+    Some(update.state.visibility)
 }
 
 impl Presence {
@@ -297,23 +342,27 @@ mod tests {
     use crate::store::StoredChange;
     use jiff::Timestamp;
 
-    fn channel(head: Offset, frames_max: usize) -> Channel {
-        let stored = StoredTopic {
+    fn stored(head: Offset, private: bool) -> StoredTopic {
+        StoredTopic {
             name: TopicName::parse("t").expect("name"),
             epoch: Epoch::from_seed(1),
             head,
             revision: 1,
             ended: false,
-            private: false,
+            private,
             doc: "{}".into(),
             raw: "{}".into(),
-        };
+        }
+    }
+
+    fn channel(head: Offset, frames_max: usize) -> Channel {
         Channel::new(
-            &stored,
+            &stored(head, false),
             RingLimit {
                 frames_max,
                 bytes_max: 1 << 20,
             },
+            &Redactions::default(),
         )
     }
 
@@ -387,6 +436,55 @@ mod tests {
             assert!(!ws.contains("canary"), "{ws}");
             assert!(!frame.json().contains("canary"));
         }
+    }
+
+    /// An update that says the visibility.
+    fn update(offset: Offset, visibility: &str) -> Arc<Frame> {
+        let json = format!(r#"{{"offset":{offset},"state":{{"visibility":"{visibility}"}}}}"#);
+        Frame::new(StoredChange {
+            offset,
+            kind: ChangeKind::TopicUpdated,
+            entry: None,
+            json: json.into(),
+        })
+    }
+
+    #[test]
+    fn hiding_a_topic_makes_copies_void_and_an_older_update_opens_nothing() {
+        let channel = channel(4, 8);
+        let taken = channel.redactions();
+        channel.advance(update(5, "public"));
+        assert!(!channel.is_private() && !channel.is_void(taken));
+        channel.advance(update(6, "private"));
+        assert!(channel.is_private() && channel.is_void(taken));
+        // Once more is nothing new.
+        let taken = channel.redactions();
+        channel.advance(update(7, "private"));
+        assert!(!channel.is_void(taken));
+        // What the head counts already is known, and by now it may be otherwise.
+        channel.advance(update(3, "public"));
+        assert!(channel.is_private());
+        channel.catch_up(&stored(6, false));
+        assert!(channel.is_private());
+        channel.catch_up(&stored(9, false));
+        channel.advance(update(8, "private"));
+        assert!(!channel.is_private());
+        assert_eq!(channel.head(), 9);
+    }
+
+    #[test]
+    fn a_head_from_the_store_says_nothing_of_the_ring() {
+        let channel = channel(2, 8);
+        channel.advance(frame(3, "e", "{}"));
+        assert!(channel.has_taken(2) && channel.has_taken(3) && !channel.has_taken(4));
+        channel.catch_up(&stored(5, false));
+        assert_eq!(channel.head(), 5);
+        assert!(!channel.has_taken(5));
+        let taken = channel.redactions();
+        assert_eq!(offsets(channel.walk(2, 10, 1_000)), [3]);
+        channel.forget();
+        assert_eq!(offsets(channel.walk(2, 10, 1_000)), [0]);
+        assert!(channel.is_void(taken));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Pages of the log for laggards: aligned, so that all who are behind share them, read once, bounded in bytes.
 //!
 //! Page `n` has the changes `64 n + 1` to `64 n + 64`. A page that the head has not filled yet is not kept. A
-//! retraction in a topic makes all its pages void; a page carries the count of redactions it was read at.
+//! retraction in a topic makes all its pages void; a page carries the number of the last redaction before it was read.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -78,8 +78,12 @@ impl Broker {
             // It is said once the retraction is here.
             return;
         }
-        if let Some(channel) = channel {
-            self.release_older(&channel).await;
+        match channel {
+            Some(channel) => self.settle_again(&channel, offset).await,
+            None => {
+                // The feed may not have brought it yet, and an answer from before can be under way.
+                self.redactions().next();
+            }
         }
         self.peers().let_go(&topic, offset);
     }

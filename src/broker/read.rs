@@ -270,7 +270,10 @@ impl Broker {
     }
 
     /// JSON of the entry, or its tombstone, whatever has become of it.
-    pub(super) async fn entry_as_it_stands(
+    ///
+    /// # Errors
+    /// When the store can't be read, or has no such entry.
+    pub async fn entry_as_it_stands(
         self: &Arc<Self>,
         topic: &TopicName,
         id: &EntryId,

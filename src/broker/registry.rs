@@ -44,7 +44,7 @@ impl Broker {
         };
         let channel = {
             let slot = self.channels.entry(topic.clone()).or_insert_with(|| Slot {
-                channel: Arc::new(Channel::new(&stored, self.options.ring)),
+                channel: Arc::new(self.new_channel(&stored)),
                 used: Instant::now(),
             });
             Arc::clone(&slot.channel)
@@ -60,9 +60,13 @@ impl Broker {
         Ok(Some(channel))
     }
 
+    fn new_channel(&self, stored: &StoredTopic) -> Channel {
+        Channel::new(stored, self.options.ring, self.redactions())
+    }
+
     /// The topic in its new numbering; whoever follows the old one is sent away.
     fn renumbered(&self, stored: &StoredTopic) -> Arc<Channel> {
-        let channel = Arc::new(Channel::new(stored, self.options.ring));
+        let channel = Arc::new(self.new_channel(stored));
         let slot = Slot {
             channel: Arc::clone(&channel),
             used: Instant::now(),
@@ -144,6 +148,9 @@ impl Broker {
                 ));
             }
             let Some(channel) = channel else {
+                if retraction {
+                    self.redactions().next();
+                }
                 continue;
             };
             if *channel.epoch() != committed.epoch {
@@ -180,13 +187,16 @@ impl Broker {
     /// As [`Broker::settle`], for a retraction that was stored by another request: that one may still be waiting, and an
     /// acknowledgement means the same whoever gets it first.
     pub(super) async fn settle_again(&self, channel: &Arc<Channel>, offset: u64) {
-        // A channel that is older than the change gets it by the feed. One that is younger was made from what the store
-        // had after it: the feed may not bring it any more.
+        // A channel that is older than the change gets it by the feed.
         if channel.head() < offset {
-            self.settle(channel, offset).await;
-        } else {
-            self.release_older(channel).await;
+            return self.settle(channel, offset).await;
         }
+        // One whose head was taken from the store may not, or not yet.
+        if !channel.has_taken(offset) {
+            channel.forget();
+        }
+        self.pages.forget(channel.name());
+        self.release_older(channel).await;
     }
 
     /// Waits until every outlet has let go of older bytes.

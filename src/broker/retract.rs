@@ -105,7 +105,8 @@ impl Broker {
         appended: &Appended,
     ) -> Result<Retracted, WriteError> {
         let Some(offset) = appended.steps.first().and_then(|done| done.offset) else {
-            // Nothing of it is in the feed, which asks for a compaction otherwise.
+            // Nothing of it is in the feed, which does both otherwise.
+            channel.redact_copies();
             self.compaction.notify_one();
             return Ok(Retracted {
                 tombstone: Tombstone {

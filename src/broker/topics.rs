@@ -103,6 +103,7 @@ impl Broker {
         let idempotency = idempotency(request, "topic", topic.as_str(), &(&update, if_match));
         self.refresh(topic).await?;
         if let Some(known) = self.remembered(topic, idempotency.as_ref()).await? {
+            self.settle_hidden(topic).await?;
             return self.topic_answer(topic, &known).await;
         }
         for _ in 0..RACES_MAX {
@@ -130,9 +131,13 @@ impl Broker {
                         private: doc.visibility == Visibility::Private,
                     },
                 ),
-                None if idempotency.is_none() => return unchanged(stored),
+                None if idempotency.is_none() => {
+                    self.settle_hidden(topic).await?;
+                    return unchanged(stored);
+                }
                 None => (None, keep(None, expect)),
             };
+            let is_kept = next.is_none();
             let hides = matches!(&step, Step::Topic { private: true, .. })
                 && stored.is_some_and(|stored| !stored.private);
             // In use before the append, or the feed would pass it by and there would be nothing to wait for.
@@ -147,9 +152,9 @@ impl Broker {
             };
             match self.store().append(append).wait().await {
                 Ok(appended) => {
-                    if let Some(channel) = hidden
-                        && !appended.replayed
-                    {
+                    if is_kept || appended.replayed {
+                        self.settle_hidden(topic).await?;
+                    } else if let Some(channel) = hidden {
                         self.settle(&channel, first_done(&appended)?.1).await;
                     }
                     return self.topic_answer(topic, &appended).await;
@@ -159,6 +164,17 @@ impl Broker {
             }
         }
         Err(Refused::Busy(RACES_MAX).into())
+    }
+
+    /// Waits until no older byte of a topic can leave that is private by now: who made it so may still be waiting, and an
+    /// answer means the same whoever gets it first.
+    async fn settle_hidden(self: &Arc<Self>, topic: &TopicName) -> Result<(), WriteError> {
+        if let Some(stored) = self.topic(topic).await?.filter(|stored| stored.private)
+            && let Some(channel) = self.channel(topic).await?
+        {
+            self.settle_again(&channel, stored.head).await;
+        }
+        Ok(())
     }
 
     /// The topic as the write left it, whether it is asked now or later.

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 
 use super::auth::{Access, topic_name};
-use super::cut::Shown;
+use super::cut::Whose;
 use super::guard::Client;
 use super::problem::Problem;
 use super::read::{Query, audience};
@@ -66,13 +66,12 @@ pub(super) async fn changes(
         r#"{{"topic":"{topic}","changes":[{}],"position":"{position}"}}"#,
         changes.join(",")
     );
-    let mut response = finish(&headers, &channel, body, frames.is_empty());
-    let streams = Arc::clone(&http.streams);
-    response.extensions_mut().insert(Arc::new(Shown {
-        channel,
-        redactions,
-        streams,
-    }));
+    // It may have become private while it was read; from here on that makes the answer void.
+    if !access.may_read(&http, &channel) {
+        return Err(Problem::topic_not_found());
+    }
+    let response = finish(&headers, &channel, body, frames.is_empty());
+    let response = http.shown(response, Whose::Topic(channel), redactions);
     next_ticket(&http, &access, has_ticket, response)
 }
 
@@ -151,14 +150,14 @@ async fn wait_behind(
     Ok(())
 }
 
-/// Up to `limit` changes behind `from`, and the count of redactions since which none of them was taken back.
+/// Up to `limit` changes behind `from`, and the number of the redaction since which none of them was taken back.
 async fn gather(
     http: &Http,
     channel: &Arc<Channel>,
     from: Offset,
     limit: usize,
 ) -> Result<(Changes, u64), Problem> {
-    let mut redactions = channel.redactions();
+    let mut redactions = http.broker.redactions().now();
     let mut gathered: Changes = Vec::new();
     let mut bytes = 0;
     loop {
@@ -168,10 +167,9 @@ async fn gather(
             .broker
             .next(channel, cursor, room, CHANGES_BYTES_MAX)
             .await?;
-        let now = channel.redactions();
-        if now != redactions {
+        if channel.is_void(redactions) {
             // Something gathered so far may have been taken back meanwhile.
-            redactions = now;
+            redactions = http.broker.redactions().now();
             gathered.clear();
             bytes = 0;
             continue;

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use crate::broker::{Channel, Outlet, Ticket};
+use crate::broker::{Channel, Outlet, Redactions, Ticket};
 use crate::model::TopicName;
 
 /// How long a socket takes less than there is before its reader gives way to memory that is short.
@@ -26,24 +26,37 @@ pub(super) struct Cut(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// The count of redactions at which the oldest of what is not sent yet was taken; none where all is sent.
-    unsent: Option<u64>,
+    /// What is not sent yet, with the number of the last redaction before the oldest of it was taken; one each.
+    unsent: Vec<(Whose, u64)>,
     /// Since when the socket has not taken all of that; none where it has.
     stuck: Option<Instant>,
     is_cut: bool,
     waiting: Option<Waker>,
-    /// The answer that is being sent, as long as the socket takes it.
-    answer: Option<Arc<Shown>>,
-    /// Topics whose retractions it is told of because of an answer.
-    entered: Vec<TopicName>,
+    /// Where those are told of retractions who show an answer; none for event streams, which are there from the start.
+    streams: Option<Arc<Streams>>,
+    /// Whose retractions it is told of because of an answer.
+    entered: Vec<Key>,
 }
+
+/// Whose retractions make something void.
+#[derive(Debug, Clone)]
+pub(super) enum Whose {
+    /// Of this topic.
+    Topic(Arc<Channel>),
+    /// Of the topic of this name, which nobody uses.
+    Unused(TopicName, Redactions),
+    /// Of every topic.
+    Any(Redactions),
+}
+
+/// As [`Whose`], to be found by.
+type Key = Option<TopicName>;
 
 /// What an answer shows.
 #[derive(Debug)]
 pub(super) struct Shown {
-    /// The topic.
-    pub channel: Arc<Channel>,
-    /// The count of redactions before it was read.
+    pub whose: Whose,
+    /// The number of the last redaction before it was read.
     pub redactions: u64,
     /// Where those are told of retractions whose socket is full.
     pub streams: Arc<Streams>,
@@ -52,76 +65,124 @@ pub(super) struct Shown {
 /// The connections that a retraction may have to cut off, by topic, as an outlet. Event streams are woken by a watch, and told
 /// here of retractions alone.
 #[derive(Debug, Default)]
-pub struct Streams(Mutex<HashMap<TopicName, Vec<Weak<Cut>>>>);
+pub struct Streams(Mutex<HashMap<Key, Vec<Weak<Cut>>>>);
 
-impl Cut {
-    /// Changes were taken, at this count of redactions. Gives what to [`Cut::put_back`] where they are not used.
-    pub(super) fn takes(&self, redactions: u64) -> Option<u64> {
-        self.lock().takes(redactions)
+impl Whose {
+    /// Whether what was taken after the redaction of this number is void by now. Of a topic that nobody uses it is only
+    /// known that nothing was taken back anywhere.
+    pub(super) fn is_void(&self, taken: u64) -> bool {
+        match self {
+            Self::Topic(channel) => channel.is_void(taken),
+            Self::Unused(_, redactions) | Self::Any(redactions) => redactions.now() > taken,
+        }
     }
 
-    /// They are not used after all.
-    pub(super) fn put_back(&self, before: Option<u64>) {
-        self.lock().unsent = before;
+    fn key(&self) -> Key {
+        match self {
+            Self::Topic(channel) => Some(channel.name().clone()),
+            Self::Unused(topic, _) => Some(topic.clone()),
+            Self::Any(_) => None,
+        }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Topic(one), Self::Topic(other)) => Arc::ptr_eq(one, other),
+            (Self::Unused(one, _), Self::Unused(other, _)) => one == other,
+            (Self::Any(_), Self::Any(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether a retraction of this topic is one of these.
+    fn has(&self, topic: &TopicName) -> bool {
+        match self {
+            Self::Topic(channel) => channel.name() == topic,
+            Self::Unused(unused, _) => unused == topic,
+            Self::Any(_) => true,
+        }
+    }
+}
+
+impl Cut {
+    /// Something was taken, after the redaction of this number. Gives what to [`Cut::put_back`] where it is not used.
+    pub(super) fn takes(&self, whose: &Whose, redactions: u64) -> Option<u64> {
+        self.lock().takes(whose, redactions)
+    }
+
+    /// It is not used after all.
+    pub(super) fn put_back(&self, whose: &Whose, before: Option<u64>) {
+        let mut state = self.lock();
+        match before {
+            None => state.unsent.retain(|(known, _)| !known.is(whose)),
+            Some(before) => {
+                let known = state.unsent.iter_mut().find(|(known, _)| known.is(whose));
+                if let Some((_, taken)) = known {
+                    *taken = before;
+                }
+            }
+        }
     }
 
     /// A part of an answer goes to the socket.
-    pub(super) fn answers(&self, shown: &Arc<Shown>) {
+    pub(super) fn answers(&self, shown: &Shown) {
         let mut state = self.lock();
-        state.takes(shown.redactions);
-        state.answer = Some(Arc::clone(shown));
-        // One that came since it was read may have seen nothing to cut off.
-        state.is_cut |= !shown.is_current();
+        state.takes(&shown.whose, shown.redactions);
+        if state.streams.is_none() {
+            state.streams = Some(Arc::clone(&shown.streams));
+        }
     }
 
     /// The socket did not take all of it: from now on a retraction has to find this connection.
     pub(super) fn is_stuck(self: &Arc<Self>) {
-        let (shown, is_new) = {
+        let (new, streams) = {
             let mut state = self.lock();
-            if state.unsent.is_some() {
+            if !state.unsent.is_empty() {
                 state.stuck.get_or_insert_with(Instant::now);
             }
-            let Some(shown) = state.answer.take() else {
+            let Some(streams) = state.streams.clone() else {
                 return;
             };
-            let topic = shown.channel.name();
-            let is_new = !state.entered.contains(topic);
-            if is_new {
-                state.entered.push(topic.clone());
-            }
-            (shown, is_new)
+            (state.enters(), streams)
         };
-        if is_new {
-            shown.streams.enter(shown.channel.name(), self);
+        if new.is_empty() {
+            return;
+        }
+        for key in new {
+            streams.enter(key, self);
         }
         // One that came before has not found it.
-        self.redacted(shown.channel.redactions());
+        let mut state = self.lock();
+        if state.is_void() {
+            state.cut_off();
+        }
     }
 
     /// The socket has taken all.
     pub(super) fn all_sent(&self) {
         let mut state = self.lock();
-        state.unsent = None;
+        state.unsent.clear();
         state.stuck = None;
-        state.answer = None;
     }
 
-    /// Writes, unless the connection is cut off. Nobody can cut it off during the write.
+    /// Writes, unless the connection is cut off, or what is written became void. Nobody can cut it off during the write.
     pub(super) fn write<T>(&self, waker: &Waker, write: impl FnOnce() -> T) -> Option<T> {
         let mut state = self.lock();
+        state.is_cut |= state.is_void();
         if state.is_cut {
             return None;
         }
-        if state.unsent.is_some() && !state.wakes(waker) {
+        if !state.unsent.is_empty() && !state.wakes(waker) {
             state.waiting = Some(waker.clone());
         }
         Some(write())
     }
 
-    /// Cuts it off, if anything is under way that was taken before this count of redactions.
-    fn redacted(&self, redactions: u64) {
+    /// Cuts it off, if anything of this topic is under way that was taken before its last redaction.
+    fn redacted(&self, channel: &Channel) {
         let mut state = self.lock();
-        if state.unsent.is_some_and(|taken| taken < redactions) {
+        let mut unsent = state.unsent.iter();
+        if unsent.any(|(whose, taken)| whose.has(channel.name()) && channel.is_void(*taken)) {
             state.cut_off();
         }
     }
@@ -143,26 +204,48 @@ impl Cut {
     }
 }
 
-impl Shown {
-    /// Whether nothing was retracted since it was read.
-    pub(super) fn is_current(&self) -> bool {
-        self.channel.redactions() == self.redactions
-    }
-}
-
 impl State {
+    /// Notes when the oldest was taken of what is not sent yet, and gives what stood there before.
+    fn takes(&mut self, whose: &Whose, redactions: u64) -> Option<u64> {
+        let known = self.unsent.iter_mut().find(|(known, _)| known.is(whose));
+        match known {
+            Some((_, taken)) => {
+                let before = *taken;
+                *taken = before.min(redactions);
+                Some(before)
+            }
+            None => {
+                self.unsent.push((whose.clone(), redactions));
+                None
+            }
+        }
+    }
+
+    /// Notes whose retractions it is told of from now on, and gives those that are new.
+    fn enters(&mut self) -> Vec<Key> {
+        let mut new = Vec::new();
+        for (whose, _) in &self.unsent {
+            let key = whose.key();
+            if !self.entered.contains(&key) {
+                self.entered.push(key.clone());
+                new.push(key);
+            }
+        }
+        new
+    }
+
+    /// Whether anything that is not sent yet was taken back.
+    fn is_void(&self) -> bool {
+        self.unsent
+            .iter()
+            .any(|(whose, taken)| whose.is_void(*taken))
+    }
+
     fn cut_off(&mut self) {
         self.is_cut = true;
         if let Some(waiting) = self.waiting.take() {
             waiting.wake();
         }
-    }
-
-    /// Notes the count at which the oldest of what is not sent yet was taken, and gives what stood there before.
-    fn takes(&mut self, redactions: u64) -> Option<u64> {
-        let before = self.unsent;
-        self.unsent = Some(before.map_or(redactions, |before| before.min(redactions)));
-        before
     }
 
     fn wakes(&self, waker: &Waker) -> bool {
@@ -173,9 +256,9 @@ impl State {
 
 impl Streams {
     /// A stream of this topic, or an answer that does not get through, is on this connection, for as long as that lives.
-    pub(super) fn enter(&self, topic: &TopicName, cut: &Arc<Cut>) {
+    pub(super) fn enter(&self, key: Key, cut: &Arc<Cut>) {
         let mut streams = self.lock();
-        let of_topic = streams.entry(topic.clone()).or_default();
+        let of_topic = streams.entry(key).or_default();
         // Those that are gone go when there is no room, so that this costs a stream little.
         if of_topic.len() == of_topic.capacity() {
             of_topic.retain(|known| known.strong_count() > 0);
@@ -183,7 +266,7 @@ impl Streams {
         of_topic.push(Arc::downgrade(cut));
     }
 
-    /// Cuts off those whose sockets have been stuck for too long: event streams, and answers to reads.
+    /// Cuts off those whose sockets have been stuck for too long: event streams, and answers.
     pub(crate) fn give_way(&self) {
         let now = Instant::now();
         let streams = self.lock();
@@ -192,7 +275,7 @@ impl Streams {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<TopicName, Vec<Weak<Cut>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Vec<Weak<Cut>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -201,15 +284,17 @@ impl Outlet for Streams {
     fn advanced(&self, _channel: &Arc<Channel>) {}
 
     fn redacted(&self, channel: &Arc<Channel>, ticket: Ticket) {
-        let redactions = channel.redactions();
         let mut streams = self.lock();
-        if let Some(of_topic) = streams.get_mut(channel.name()) {
-            of_topic.retain(|known| {
+        for key in [Some(channel.name().clone()), None] {
+            let Some(found) = streams.get_mut(&key) else {
+                continue;
+            };
+            found.retain(|known| {
                 let cut = known.upgrade();
-                cut.inspect(|cut| cut.redacted(redactions)).is_some()
+                cut.inspect(|cut| cut.redacted(channel)).is_some()
             });
-            if of_topic.is_empty() {
-                streams.remove(channel.name());
+            if found.is_empty() {
+                streams.remove(&key);
             }
         }
         drop(ticket);
@@ -229,34 +314,35 @@ mod tests {
 
     #[test]
     fn only_what_was_taken_before_a_redaction_is_cut_off() {
-        let sent = Cut::default();
-        sent.takes(0);
+        let redactions = Redactions::default();
+        let any = Whose::Any(redactions.clone());
+        let [sent, nothing, older] = [(); 3].map(|()| Cut::default());
+        sent.takes(&any, 0);
         sent.all_sent();
-        sent.redacted(1);
-        assert!(writes(&sent));
+        let before = nothing.takes(&any, 0);
+        nothing.put_back(&any, before);
+        older.takes(&any, 0);
+        redactions.next();
         let later = Cut::default();
-        later.takes(1);
-        later.redacted(1);
-        assert!(writes(&later));
-        let nothing = Cut::default();
-        let before = nothing.takes(0);
-        nothing.put_back(before);
-        nothing.redacted(1);
-        assert!(writes(&nothing));
-        let older = Cut::default();
-        older.takes(0);
-        older.takes(1);
-        older.redacted(1);
+        later.takes(&any, 1);
+        older.takes(&any, 1);
+        assert!(
+            [&sent, &nothing, &later]
+                .map(writes)
+                .iter()
+                .all(|writes| *writes)
+        );
         assert!(!writes(&older));
     }
+
     #[test]
     fn who_takes_nothing_gives_way_and_who_took_all_does_not() {
-        let stuck = Arc::new(Cut::default());
-        stuck.takes(0);
-        stuck.is_stuck();
-        let sent = Arc::new(Cut::default());
-        sent.takes(0);
-        sent.is_stuck();
+        let any = Whose::Any(Redactions::default());
+        let [stuck, sent] = [(); 2].map(|()| Arc::new(Cut::default()));
+        for cut in [&stuck, &sent] {
+            cut.takes(&any, 0);
+            cut.is_stuck();
+        }
         sent.all_sent();
         let began = Instant::now();
         for cut in [&stuck, &sent] {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State as Extract};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wildmatch::WildMatch;
@@ -16,11 +16,12 @@ use super::auth::{entry_id, topic_name};
 use super::problem::Problem;
 use super::read::Query;
 use super::response::{Audience, json as answer, uncached};
+use super::shown::current_of_any;
 use super::{Http, State};
 use crate::broker::{DESK_STAYS, Desk, DesksError, LastEntry, ListedTopic, Source, WriteError};
-use crate::keys::Right;
+use crate::keys::{Grant, Right};
 use crate::model::limits::TOPIC_NAME_BYTES_MAX;
-use crate::model::{EntryId, Invalid, format_millis};
+use crate::model::{EntryId, Invalid, TopicName, format_millis};
 use crate::protocol::Code;
 use crate::store::{AppendError, Refused};
 
@@ -57,17 +58,30 @@ pub(super) async fn topics(
     let wanted = query.get("match").map(glob).transpose()?;
     let grant = http.signed_in(&headers)?;
     let reads = Arc::clone(&grant);
-    let keep = move |name: &crate::model::TopicName| {
+    let keep = move |name: &TopicName| {
         reads.may(Right::Read, name)
             && wanted
                 .as_ref()
                 .is_none_or(|wanted| wanted.matches(name.as_str()))
     };
+    let read = || async {
+        let listed = listed(&http, &grant, keep.clone(), limit).await;
+        listed.into_response()
+    };
+    Ok(current_of_any(&http, read).await)
+}
+
+async fn listed(
+    http: &Arc<Http>,
+    grant: &Grant,
+    keep: impl Fn(&TopicName) -> bool + Send + 'static,
+    limit: usize,
+) -> Result<Response, Problem> {
     let listed = http.broker.listed_topics(keep, limit).await?;
     let topics = listed
         .iter()
         .map(|topic| {
-            let mut json = topic_json(&http, topic)?;
+            let mut json = topic_json(http, topic)?;
             if grant.may(Right::Inspect, &topic.topic.name) {
                 let desks = http.broker.desks().at(&topic.topic.name, Instant::now());
                 json["desks"] = desks.into();

@@ -28,14 +28,13 @@ pub(super) async fn publish(
     let entry: NewEntry = http
         .json(&headers, body, http.options.body_bytes_max)
         .await?;
+    let redactions = http.broker.redactions().now();
     let published = http.broker.publish(&topic, entry, request).await?;
     http.metrics.publishes.inc();
-    Ok(written(
-        StatusCode::CREATED,
-        answer(&published),
-        Some(&location(&topic, &published.id)),
-        published.replayed,
-    ))
+    let location = location(&topic, &published.id);
+    let answer = |published: &[Published]| one(StatusCode::CREATED, Some(&location), published);
+    http.shown_as_written(&topic, redactions, vec![published], answer)
+        .await
 }
 
 /// `POST /v1/topics/{topic}/entries:batch`
@@ -56,19 +55,20 @@ pub(super) async fn batch(
     let batch: Batch = http
         .json(&headers, body, http.options.batch_bytes_max)
         .await?;
+    let redactions = http.broker.redactions().now();
     let published = http
         .broker
         .publish_batch(&topic, batch.entries, request)
         .await?;
     http.metrics.publishes.inc_by(published.len() as u64);
-    let answers: Vec<_> = published.iter().map(answer).collect();
-    let replayed = published.iter().all(|published| published.replayed);
-    Ok(written(
-        StatusCode::CREATED,
-        format!(r#"{{"entries":[{}]}}"#, answers.join(",")),
-        None,
-        replayed,
-    ))
+    let answer = |published: &[Published]| {
+        let answers: Vec<_> = published.iter().map(answer).collect();
+        let replayed = published.iter().all(|published| published.replayed);
+        let body = format!(r#"{{"entries":[{}]}}"#, answers.join(","));
+        written(StatusCode::CREATED, body, None, replayed)
+    };
+    http.shown_as_written(&topic, redactions, published, answer)
+        .await
 }
 
 /// `PATCH /v1/topics/{topic}/entries/{id}`
@@ -85,17 +85,15 @@ pub(super) async fn revise(
     let Unambiguous(patch) = http
         .json(&headers, body, http.options.body_bytes_max)
         .await?;
+    let redactions = http.broker.redactions().now();
     let published = http
         .broker
         .revise(&topic, &id, patch, expect, request)
         .await?;
     http.metrics.revisions.inc();
-    Ok(written(
-        StatusCode::OK,
-        answer(&published),
-        None,
-        published.replayed,
-    ))
+    let answer = |published: &[Published]| one(StatusCode::OK, None, published);
+    http.shown_as_written(&topic, redactions, vec![published], answer)
+        .await
 }
 
 /// `DELETE /v1/topics/{topic}/entries/{id}`
@@ -130,6 +128,13 @@ pub(super) async fn retract(
         None,
         retracted.replayed,
     ))
+}
+
+/// The answer with one entry.
+fn one(status: StatusCode, location: Option<&str>, published: &[Published]) -> Response {
+    let replayed = published.iter().any(|published| published.replayed);
+    let body = published.iter().map(answer).collect();
+    written(status, body, location, replayed)
 }
 
 fn answer(published: &Published) -> String {

@@ -58,7 +58,6 @@ pub(super) async fn oembed(
     }
     let target = target(&http, &headers, url)
         .ok_or_else(|| Problem::new(Code::NotFound, "the url is no live blog of this broker"))?;
-    embeddable(&http, &headers, &target.topic).await?;
     let (http, headers, target) = (&http, &headers, &target);
     let read = move || async move {
         let answer = answer(http, headers, target, (max_width, max_height)).await;
@@ -73,6 +72,7 @@ async fn answer(
     target: &Target,
     (max_width, max_height): (u32, u32),
 ) -> Result<Response, Problem> {
+    embeddable(http, headers, &target.topic).await?;
     let view = load(http, &target.topic, Wanted::Newest(1)).await?;
     let entry = match &target.entry {
         None => None,

@@ -1,8 +1,8 @@
 //! Answers with entries in them: none is sent that was read before a retraction which is acknowledged.
 //!
-//! Around a handler stands a look at the topic's count of redactions, and what it read is read anew where that has moved.
-//! Around all that changes the bytes on their way (compression) stands the note of what goes to the socket, so that a
-//! later retraction cuts off what is still under way: see [`super::cut`].
+//! Before a handler reads, the number of the last redaction is noted; what it read is read anew where its topic has got
+//! a later one. Around all that changes the bytes on their way (compression) stands the note of what goes to the socket,
+//! so that a later retraction cuts off what is still under way: see [`super::cut`].
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,10 +16,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
 
-use super::cut::{Cut, Shown};
+use super::cut::{Cut, Shown, Whose};
 use super::listener::Peer;
 use super::problem::Problem;
 use super::{Http, State};
+use crate::broker::Published;
 use crate::model::TopicName;
 
 /// How often an answer is read anew because an entry was taken back meanwhile.
@@ -50,41 +51,86 @@ pub(super) async fn current_of<R: Future<Output = Response>>(
     topic: &TopicName,
     read: impl Fn() -> R,
 ) -> Response {
-    let redactions = || {
-        let channel = http.broker.channel_in_use(topic);
-        channel.map_or(0, |channel| channel.redactions())
-    };
-    let Some((mut response, redactions)) = unmoved(redactions, read).await else {
-        let detail = "entries are taken back faster than this can be read; ask again";
-        return Problem::unavailable(detail).into_response();
-    };
-    // A refusal shows nothing, and takes as long for what is hidden as for what is absent.
-    if response.status().is_success()
-        && let Some(channel) = http.broker.channel_in_use(topic)
-    {
-        let streams = Arc::clone(&http.streams);
+    let whose = || http.whose(topic);
+    current_by(http, whose, read).await
+}
+
+/// Reads an answer from any topics until nothing was taken back in any topic meanwhile.
+pub(super) async fn current_of_any<R: Future<Output = Response>>(
+    http: &Arc<Http>,
+    read: impl Fn() -> R,
+) -> Response {
+    let whose = || Whose::Any(http.broker.redactions().clone());
+    current_by(http, whose, read).await
+}
+
+async fn current_by<R: Future<Output = Response>>(
+    http: &Arc<Http>,
+    whose: impl Fn() -> Whose,
+    read: impl Fn() -> R,
+) -> Response {
+    for _ in 0..READS_MAX {
+        let redactions = http.broker.redactions().now();
+        let response = read().await;
+        // A refusal shows nothing, and takes as long for what is hidden as for what is absent.
+        if !response.status().is_success() {
+            return response;
+        }
+        let whose = whose();
+        if !whose.is_void(redactions) {
+            return http.shown(response, whose, redactions);
+        }
+    }
+    let detail = "entries are taken back faster than this can be read; ask again";
+    Problem::unavailable(detail).into_response()
+}
+
+impl Http {
+    /// Whose retractions void what is read of this topic.
+    fn whose(&self, topic: &TopicName) -> Whose {
+        match self.broker.channel_in_use(topic) {
+            Some(channel) => Whose::Topic(channel),
+            None => Whose::Unused(topic.clone(), self.broker.redactions().clone()),
+        }
+    }
+
+    /// Notes what an answer shows, and after which redaction that was read.
+    pub(super) fn shown(&self, mut response: Response, whose: Whose, redactions: u64) -> Response {
+        let streams = Arc::clone(&self.streams);
         response.extensions_mut().insert(Arc::new(Shown {
-            channel,
+            whose,
             redactions,
             streams,
         }));
+        response
     }
-    response
-}
 
-/// Reads until the count did not move meanwhile, and gives that with what was read; none where it moves every time.
-async fn unmoved<R: Future>(
-    count: impl Fn() -> u64,
-    read: impl Fn() -> R,
-) -> Option<(R::Output, u64)> {
-    for _ in 0..READS_MAX {
-        let before = count();
-        let read = read().await;
-        if count() == before {
-            return Some((read, before));
+    /// The answer to a write that was begun after the redaction of this number. An entry that was taken back since it was
+    /// stored is not in it.
+    ///
+    /// # Errors
+    /// Where the store can't be read, or entries are taken back faster than that; what was written stays written.
+    pub(super) async fn shown_as_written(
+        &self,
+        topic: &TopicName,
+        mut redactions: u64,
+        mut published: Vec<Published>,
+        answer: impl FnOnce(&[Published]) -> Response,
+    ) -> Result<Response, Problem> {
+        for _ in 0..READS_MAX {
+            let whose = self.whose(topic);
+            if !whose.is_void(redactions) {
+                return Ok(self.shown(answer(&published), whose, redactions));
+            }
+            redactions = self.broker.redactions().now();
+            for one in &mut published {
+                one.json = self.broker.entry_as_it_stands(topic, &one.id).await?;
+            }
         }
+        let detail =
+            "it is stored, but entries are taken back faster than it can be read; ask again";
+        Err(Problem::unavailable(detail))
     }
-    None
 }
 
 /// Notes what of an answer goes to the socket.
@@ -136,33 +182,4 @@ impl HttpBody for Noted {
 fn named(params: &RawPathParams) -> Option<TopicName> {
     let topic = params.iter().find(|(name, _)| *name == "topic")?.1;
     TopicName::parse(topic).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    /// Reads while the count moves during the first so many reads; gives what came of it, and how often was read.
-    async fn moving(times: u64) -> (Option<(u64, u64)>, u64) {
-        let count = AtomicU64::new(5);
-        let reads = AtomicU64::new(0);
-        let read = async || {
-            let read = reads.fetch_add(1, Ordering::Relaxed);
-            if read < times {
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-            read
-        };
-        let found = unmoved(|| count.load(Ordering::Relaxed), read).await;
-        (found, reads.into_inner())
-    }
-
-    #[tokio::test]
-    async fn what_was_read_before_a_retraction_is_read_anew() {
-        assert_eq!(moving(0).await, (Some((0, 5)), 1));
-        assert_eq!(moving(2).await, (Some((2, 7)), 3));
-        let reads = READS_MAX as u64;
-        assert_eq!(moving(u64::MAX).await, (None, reads));
-    }
 }

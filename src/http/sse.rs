@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::auth::{Access, topic_name};
-use super::cut::Cut;
+use super::cut::{Cut, Whose};
 use super::guard::Client;
 use super::listener::Peer;
 use super::problem::Problem;
@@ -51,6 +51,7 @@ struct Reader {
     /// The last bytes have gone out.
     is_leaving: bool,
     cut: Arc<Cut>,
+    whose: Whose,
     _counted: Presence,
     _admitted: Admitted,
 }
@@ -84,7 +85,7 @@ pub(super) async fn stream(
         let behind = channel.head().saturating_sub(*cursor);
         http.count_replay(client.map(|Extension(client)| client), behind, behind)?;
     }
-    http.streams.enter(&topic, &peer.cut);
+    http.streams.enter(Some(topic), &peer.cut);
     let reader = Reader::new(http, channel, access, start, admitted, peer.cut);
     let mut response = Response::new(Body::from_stream(stream::unfold(
         reader,
@@ -140,6 +141,7 @@ impl Reader {
             _counted: channel.enter(),
             _admitted: admitted,
             cut,
+            whose: Whose::Topic(Arc::clone(&channel)),
             first: Some(first),
             http,
             channel,
@@ -170,6 +172,8 @@ impl Reader {
             }
             self.head.borrow_and_update();
             match self.behind_cursor().await {
+                // It may have become private since it was looked; from here on that cuts the stream off.
+                Ok(Some(_)) if !self.access.may_read(&self.http, &self.channel) => return None,
                 Ok(Some(bytes)) => {
                     self.heartbeat.reset();
                     return Some(bytes);
@@ -214,7 +218,7 @@ impl Reader {
 
     async fn behind_cursor(&mut self) -> Result<Option<Bytes>, Problem> {
         let frames = loop {
-            let redactions = self.channel.redactions();
+            let redactions = self.http.broker.redactions().now();
             let frames = self
                 .http
                 .broker
@@ -230,11 +234,11 @@ impl Reader {
             }
             // Noted only now: what was written before may have been flushed while this waited for the store. A redaction
             // that came in between has not seen the note, so they are taken anew.
-            let before = self.cut.takes(redactions);
-            if self.channel.redactions() == redactions {
+            let before = self.cut.takes(&self.whose, redactions);
+            if !self.channel.is_void(redactions) {
                 break frames;
             }
-            self.cut.put_back(before);
+            self.cut.put_back(&self.whose, before);
         };
         let Some(last) = frames.last() else {
             return Ok(None);

@@ -47,6 +47,9 @@ use super::{
 use crate::clock::Clock;
 use crate::model::{EntryId, Offset, TopicName};
 
+/// How long closing waits for the broker to take the last of its feed.
+const FEED_WITHIN: Duration = Duration::from_secs(5);
+
 /// How this node finds the log, and how long it waits for it.
 #[derive(Debug, Clone)]
 pub struct NatsOptions {
@@ -88,6 +91,9 @@ struct Inner {
     link: Link,
     /// Sequence of the last record that was applied.
     applied: watch::Sender<u64>,
+    /// Held from the applying of records until the broker has been fed: closing waits for it, or a broker would wait for
+    /// ever for what was acknowledged.
+    taking_in: tokio::sync::Mutex<()>,
     /// Records of this node that are under way, and whether they were applied.
     mine: Mutex<HashMap<String, bool>>,
     lanes: Mutex<lanes::Lanes>,
@@ -142,6 +148,8 @@ impl Inner {
         }
         self.leave().await;
         self.say_goodbye().await;
+        // A broker that reads its feed no more doesn't hold this up for long.
+        let _whole = tokio::time::timeout(FEED_WITHIN, self.taking_in.lock()).await;
         self.closing.send_replace(true);
     }
 

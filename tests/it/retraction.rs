@@ -132,6 +132,8 @@ async fn a_reader_in_the_middle_gets_no_retracted_body_after_the_acknowledgement
     assert_eq!(sse.change().await.data, first[2]);
 }
 
+/// How long a topic without readers stays in memory where that matters.
+const IDLE: std::time::Duration = std::time::Duration::from_millis(50);
 /// How often the canary stands in an entry that is larger than what the kernel keeps for a reader that takes nothing.
 const MANY: usize = 9_000;
 
@@ -197,6 +199,122 @@ async fn an_answer_that_is_being_sent_a_retracted_body_is_cut_off() {
         let came = slow.rest().await.matches(CANARY).count();
         assert!(came < many, "{path}: {came} of {many}");
     }
+}
+
+/// A request with a key and a body.
+fn request(server: &Server, method: &str, path: &str, body: &Value) -> String {
+    let body = body.to_string();
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        server.desk,
+        body.len()
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_whoever_wrote_it_as_well() {
+    // As it was sent, each quotation mark takes two bytes.
+    let long = format!("{CANARY}{}", "\"".repeat(10)).repeat(MANY);
+    let entry = json!({"id": "e", "body": {"text": long}});
+    let entries = "/v1/topics/t/entries";
+    let batch = json!({"entries": [{"body": {"text": "Calm seas. ".repeat(14_000)}}, entry]});
+    let writes = [
+        ("POST", entries.to_owned(), entry.clone(), false),
+        ("POST", format!("{entries}:batch"), batch, false),
+        (
+            "PATCH",
+            format!("{entries}/e"),
+            json!({"pinned": true}),
+            true,
+        ),
+        // A topic that nobody uses has nowhere to note what was retracted.
+        ("GET", format!("{entries}/e/source"), json!({}), true),
+    ];
+    for (method, path, body, is_there) in writes {
+        let server = Server::start().await;
+        if is_there {
+            server.publish_entry("t", entry.clone()).await;
+        }
+        let mut slow = Slow::asks(&server, "/healthz", "").await;
+        slow.until("\r\n\r\n").await;
+        // What was sent is less than the kernel keeps, so it is asked for three times.
+        let times = if method == "GET" { 3 } else { 1 };
+        let request = request(&server, method, &path, &body);
+        slow.says(&request.repeat(times)).await;
+        slow.until(" 20").await;
+        slow.until(CANARY).await;
+        retract(&server, "e").await;
+        let came = slow.rest().await.matches(CANARY).count();
+        // As HTML and as text, or as it was sent.
+        let many = if method == "GET" { 3 * MANY } else { 2 * MANY };
+        assert!(came < many, "{method} {path}: {came} of {many}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_is_cut_off_when_its_topic_is_hidden() {
+    let long = format!("{CANARY}&&&&&&&&&&").repeat(MANY);
+    for path in ["/v1/topics/t/stream?after=start", "/v1/topics/t/entries"] {
+        let server = Server::start().await;
+        let entry = json!({"id": "e", "body": {"text": long}});
+        server.publish_entry("t", entry).await;
+        let mut slow = Slow::asks(&server, path, "").await;
+        slow.until(CANARY).await;
+        let hide = server.desk("PATCH", "/v1/topics/t");
+        hide.json(&json!({"visibility": "private"}))
+            .expect(200)
+            .await;
+        let came = slow.rest().await.matches(CANARY).count();
+        assert!(came < MANY, "{path}: {came} of {MANY}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_of_another_topic_before_is_nothing_to_the_next_answer() {
+    let server = Server::start().await;
+    let long = "Calm seas &&&&&&&&&&. ".repeat(7_000);
+    for topic in ["t", "other"] {
+        let entry = json!({"id": "e", "body": {"text": long}});
+        server.publish_entry(topic, entry).await;
+    }
+    // The topic of the first answer has had a retraction that the other one has not.
+    server
+        .publish_entry("t", json!({"id": "first", "headline": "x"}))
+        .await;
+    retract(&server, "first").await;
+    let length = async |path: &str| server.get(path).send().await.text().len();
+    let path = "/v1/topics/t/entries";
+    let mut slow = Slow::asks(&server, path, "").await;
+    // The connection waits for room here, so that it is known as one of this topic's.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    slow.all(length(path).await).await;
+    let other = "/v1/topics/other/entries";
+    slow.says(&format!("GET {other} HTTP/1.1\r\nhost: t\r\n\r\n"))
+        .await;
+    slow.until("200 OK").await;
+    retract(&server, "e").await;
+    slow.all(length(other).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_under_way_for_long_is_cut_off_all_the_same() {
+    let server = Server::start_with(|config| config.topics.idle = IDLE).await;
+    let long = format!("{CANARY}&&&&&&&&&&").repeat(MANY);
+    server
+        .publish_entry("t", json!({"id": "first", "headline": "x"}))
+        .await;
+    retract(&server, "first").await;
+    server
+        .publish_entry("t", json!({"id": "e", "body": {"text": long}}))
+        .await;
+    let mut slow = Slow::asks(&server, "/v1/topics/t/entries", "").await;
+    slow.until(CANARY).await;
+    // Meanwhile nobody else uses the topic, for far longer than it is kept in memory.
+    tokio::time::sleep(IDLE * 4).await;
+    retract(&server, "e").await;
+    let came = slow.rest().await.matches(CANARY).count();
+    assert!(came < MANY, "{came} of {MANY}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -124,6 +124,7 @@ impl Inner {
             projection,
             link,
             applied: watch::Sender::new(0),
+            taking_in: tokio::sync::Mutex::default(),
             mine: Mutex::new(HashMap::new()),
             lanes: Mutex::new(lanes::Lanes::default()),
             contact: Mutex::new(Contact::new()),

@@ -227,6 +227,7 @@ impl Inner {
             .map(|arrived| (arrived.sequence, arrived.record.id.clone()))
             .collect();
         self.check_marks(&arrived).await?;
+        let _whole = self.taking_in.lock().await;
         let own = arrived
             .iter()
             .any(|arrived| arrived.record.node == self.options.node);

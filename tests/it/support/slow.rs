@@ -18,11 +18,19 @@ impl Slow {
             .set_recv_buffer_size(32 << 10)
             .expect("a small buffer");
         let address = server.address().parse().expect("an address");
-        let mut stream = socket.connect(address).await.expect("connects");
-        let request = format!("GET {path} HTTP/1.1\r\nhost: t\r\n{fields}\r\n");
-        stream.write_all(request.as_bytes()).await.expect("is sent");
+        let stream = socket.connect(address).await.expect("connects");
         let got = Vec::new();
-        Self { stream, got }
+        let mut slow = Self { stream, got };
+        slow.says(&format!("GET {path} HTTP/1.1\r\nhost: t\r\n{fields}\r\n"))
+            .await;
+        slow
+    }
+
+    /// Asks once more, on the same connection, as soon as all that was asked before has come.
+    pub async fn says(&mut self, request: &str) {
+        self.got.clear();
+        let sent = self.stream.write_all(request.as_bytes()).await;
+        sent.expect("is sent");
     }
 
     pub async fn until(&mut self, text: &str) {
