@@ -126,6 +126,20 @@ pub fn untaken_bytes(port: u16) -> u64 {
         .sum()
 }
 
+/// How often this machine's kernel has asked since its start whether a full socket has room again (RFC 9293, zero-window
+/// probes).
+pub fn window_probes() -> u64 {
+    let table = fs::read_to_string("/proc/net/netstat").unwrap_or_default();
+    tcp_counter(&table, "TCPWinProbe").unwrap_or_default()
+}
+
+/// A counter in the table of `/proc/net/netstat`: a line of names, and one of numbers.
+fn tcp_counter(table: &str, name: &str) -> Option<u64> {
+    let mut lines = table.lines().filter(|line| line.starts_with("TcpExt:"));
+    let at = lines.next()?.split(' ').position(|known| known == name)?;
+    lines.next()?.split(' ').nth(at)?.parse().ok()
+}
+
 impl Usage {
     /// CPU of the process and of `ksoftirqd` between `earlier` and this reading.
     pub fn cpu_since(&self, earlier: &Self) -> Duration {
@@ -292,6 +306,9 @@ mod tests {
             tcp_bytes("sockets: used 9\nTCP: inuse 1 orphan 0 tw 0 alloc 2 mem 3\n"),
             Some(3 * rustix::param::page_size() as u64)
         );
+        let netstat =
+            "TcpExt: SyncookiesSent TCPWinProbe Last\nTcpExt: 1 22 3\nIpExt: A\nIpExt: 4\n";
+        assert_eq!(tcp_counter(netstat, "TCPWinProbe"), Some(22));
         assert_eq!(rss_bytes("Name:\tx\nVmRSS:\t    2048 kB\n"), Some(2 << 20));
     }
 

@@ -76,6 +76,17 @@ impl Pages {
         Arc::clone(self.lock().cells.entry(key.clone()).or_default())
     }
 
+    /// Lets go of a cell that nobody fills any more.
+    fn give_up(&self, key: &Key, cell: &Cell) {
+        let mut kept = self.lock();
+        // The map's and the caller's: whoever waits for it has one as well.
+        let is_last = Arc::strong_count(cell) <= 2;
+        let is_kept = |now: &Cell| Arc::ptr_eq(now, cell);
+        if is_last && !cell.initialized() && kept.cells.get(key).is_some_and(is_kept) {
+            kept.cells.remove(key);
+        }
+    }
+
     /// Keeps a full page, and lets go of a short one. A cell that was forgotten meanwhile is left alone.
     fn settle(&self, key: &Key, cell: &Cell, page: Option<&Page>) {
         let mut kept = self.lock();
@@ -107,6 +118,21 @@ impl Pages {
     }
 }
 
+/// Somebody who waits for a page; who leaves as the last one takes the empty cell away.
+struct Asked<'a> {
+    pages: &'a Pages,
+    key: &'a Key,
+    cell: &'a Cell,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if !self.cell.initialized() {
+            self.pages.give_up(self.key, self.cell);
+        }
+    }
+}
+
 impl Broker {
     /// The page with the change behind `cursor`. Readers that ask for the same page at once share one read.
     ///
@@ -120,6 +146,11 @@ impl Broker {
         loop {
             let key = (channel.name().clone(), cursor / PAGE_CHANGES);
             let cell = self.pages.cell(&key);
+            let _asked = Asked {
+                pages: &self.pages,
+                key: &key,
+                cell: &cell,
+            };
             let mut read_here = false;
             let page = cell
                 .get_or_try_init(|| {
@@ -162,5 +193,22 @@ impl Broker {
             frames: changes.into_iter().map(Frame::new).collect(),
             redactions,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_nobody_waits_for_any_more_leaves_nothing() {
+        let pages = Pages::new(1 << 20);
+        let key = (TopicName::parse("t").expect("a name"), 0);
+        let (one, other) = (pages.cell(&key), pages.cell(&key));
+        pages.give_up(&key, &one);
+        assert_eq!(pages.lock().cells.len(), 1, "the other one waits");
+        drop(one);
+        pages.give_up(&key, &other);
+        assert!(pages.lock().cells.is_empty());
     }
 }

@@ -20,7 +20,7 @@ use super::cut::{Cut, Shown, Whose};
 use super::listener::Peer;
 use super::problem::Problem;
 use super::{Http, State};
-use crate::broker::Published;
+use crate::broker::{Published, Redactions};
 use crate::model::TopicName;
 
 /// How often an answer is read anew because an entry was taken back meanwhile.
@@ -69,20 +69,35 @@ async fn current_by<R: Future<Output = Response>>(
     whose: impl Fn() -> Whose,
     read: impl Fn() -> R,
 ) -> Response {
-    for _ in 0..READS_MAX {
-        let redactions = http.broker.redactions().now();
-        let response = read().await;
-        // A refusal shows nothing, and takes as long for what is hidden as for what is absent.
-        if !response.status().is_success() {
-            return response;
-        }
-        let whose = whose();
-        if !whose.is_void(redactions) {
-            return http.shown(response, whose, redactions);
+    match unmoved(http.broker.redactions(), whose, read).await {
+        Some((response, Some((whose, redactions)))) => http.shown(response, whose, redactions),
+        Some((refusal, None)) => refusal,
+        None => {
+            let detail = "entries are taken back faster than this can be read; ask again";
+            Problem::unavailable(detail).into_response()
         }
     }
-    let detail = "entries are taken back faster than this can be read; ask again";
-    Problem::unavailable(detail).into_response()
+}
+
+/// Reads until nothing was taken back meanwhile, and gives the number of the last redaction before; none where that goes
+/// on. A refusal shows nothing, so it is not read anew: it takes as long for what is hidden as for what is absent.
+async fn unmoved<R: Future<Output = Response>>(
+    redactions: &Redactions,
+    whose: impl Fn() -> Whose,
+    read: impl Fn() -> R,
+) -> Option<(Response, Option<(Whose, u64)>)> {
+    for _ in 0..READS_MAX {
+        let before = redactions.now();
+        let response = read().await;
+        if !response.status().is_success() {
+            return Some((response, None));
+        }
+        let whose = whose();
+        if !whose.is_void(before) {
+            return Some((response, Some((whose, before))));
+        }
+    }
+    None
 }
 
 impl Http {
@@ -182,4 +197,38 @@ impl HttpBody for Noted {
 fn named(params: &RawPathParams) -> Option<TopicName> {
     let topic = params.iter().find(|(name, _)| *name == "topic")?.1;
     TopicName::parse(topic).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::StatusCode;
+    use std::cell::Cell;
+
+    /// Reads while the first so many reads see a redaction; gives what came of it, and how often was read.
+    async fn moving(times: usize, status: StatusCode) -> (Option<Option<u64>>, usize) {
+        let redactions = Redactions::default();
+        let reads = Cell::new(0);
+        let whose = || Whose::Any(redactions.clone());
+        let read = async || {
+            if reads.get() < times {
+                redactions.next();
+            }
+            reads.set(reads.get() + 1);
+            status.into_response()
+        };
+        let found = unmoved(&redactions, whose, read).await;
+        let found = found.map(|(_, shows)| shows.map(|(_, redactions)| redactions));
+        (found, reads.get())
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_a_retraction_is_read_anew() {
+        let ok = StatusCode::OK;
+        assert_eq!(moving(0, ok).await, (Some(Some(0)), 1));
+        assert_eq!(moving(2, ok).await, (Some(Some(2)), 3));
+        assert_eq!(moving(usize::MAX, ok).await, (None, READS_MAX));
+        let refused = StatusCode::NOT_FOUND;
+        assert_eq!(moving(2, refused).await, (Some(None), 1));
+    }
 }

@@ -58,6 +58,8 @@ struct Round {
     /// What the stalled got when they read again.
     thawed: Part,
     memory: Option<Memory>,
+    /// Zero-window probes of the kernel in the stretch beside the stalled.
+    probes: u64,
 }
 
 /// What stalled readers keep of the machine, in bytes for each of them.
@@ -115,7 +117,9 @@ async fn round(args: &SlowArgs, scenario: &mut Scenario) -> Result<Round> {
     let filling = fill(args, scenario).await?;
     let port = scenario.publisher.port();
     let full = proc::untaken_bytes(port);
+    let probes = proc::window_probes();
     let with = scenario.publish(args.rate, args.seconds).await?;
+    let probes = proc::window_probes().saturating_sub(probes);
     let after = scenario.usage()?;
     let memory = before
         .zip(after)
@@ -135,6 +139,7 @@ async fn round(args: &SlowArgs, scenario: &mut Scenario) -> Result<Round> {
         with,
         thawed,
         memory,
+        probes,
     })
 }
 
@@ -202,6 +207,8 @@ fn summarise(args: &SlowArgs, rounds: Vec<Round>, report: &mut Report) {
     report.spread("p99_without_ms", "p99 without stalled", without, "ms");
     report.spread("p99_with_ms", "p99 beside stalled", with, "ms");
     report.spread("p99_ratio", "p99 beside over without", ratio, "×");
+    let probes = all(&|round| as_f64(round.probes));
+    report.spread("window_probes", "zero-window probes", probes, "");
     let memory = |value: fn(&Memory) -> f64| -> Vec<f64> {
         let found = rounds.iter().filter_map(|round| round.memory.as_ref());
         found.map(value).collect()
