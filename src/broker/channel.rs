@@ -146,6 +146,25 @@ impl Channel {
         *self.taken.borrow() >= offset
     }
 
+    /// Holds the ring against what was read from the store, which can be ahead of the feed: what a page shows as redacted
+    /// must not come back from the ring.
+    pub(super) fn hold_against(&self, page: &[Arc<Frame>]) {
+        let comes_back = {
+            let ring = self.lock();
+            let first = ring.frames.front().map_or(0, |frame| frame.offset());
+            let is_older = |shown: &Arc<Frame>| {
+                let at = shown.offset().checked_sub(first).map(usize::try_from);
+                let known = at.and_then(|at| ring.frames.get(at.ok()?));
+                shown.kind() == ChangeKind::EntryRedacted
+                    && known.is_some_and(|known| known.kind() != ChangeKind::EntryRedacted)
+            };
+            page.iter().any(is_older)
+        };
+        if comes_back {
+            self.forget();
+        }
+    }
+
     /// Forgets what the ring has, and makes all copies void: a retraction is stored, and the feed may not bring it.
     pub(super) fn forget(&self) {
         let mut ring = self.lock();
@@ -485,6 +504,32 @@ mod tests {
         channel.forget();
         assert_eq!(offsets(channel.walk(2, 10, 1_000)), [0]);
         assert!(channel.is_void(taken));
+    }
+
+    #[test]
+    fn what_a_page_shows_as_redacted_does_not_come_back_from_the_ring() {
+        let channel = channel(0, 8);
+        for (offset, id) in [(1, "gone"), (2, "stays")] {
+            channel.advance(frame(offset, id, "{}"));
+        }
+        let taken = channel.redactions();
+        let as_it_was = [frame(1, "gone", "{}"), frame(2, "stays", "{}")];
+        channel.hold_against(&as_it_was);
+        assert_eq!(offsets(channel.walk(0, 10, 1_000)), [1, 2]);
+        assert!(!channel.is_void(taken));
+        let redacted = as_it_was[0].redacted(channel.name()).expect("a redaction");
+        let page = [
+            redacted,
+            frame(2, "stays", "{}"),
+            frame(3, "gone", "retract"),
+        ];
+        channel.hold_against(&page);
+        assert_eq!(offsets(channel.walk(0, 10, 1_000)), [0], "from the store");
+        assert!(channel.is_void(taken));
+        // Now that the ring has nothing, there is nothing more to forget.
+        let taken = channel.redactions();
+        channel.hold_against(&page);
+        assert!(!channel.is_void(taken));
     }
 
     #[test]

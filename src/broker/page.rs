@@ -189,10 +189,9 @@ impl Broker {
         let changes = self
             .blocking(move |store| store.read(&name, index * PAGE_CHANGES, limit))
             .await?;
-        Ok(Arc::new(Page {
-            frames: changes.into_iter().map(Frame::new).collect(),
-            redactions,
-        }))
+        let frames: Vec<_> = changes.into_iter().map(Frame::new).collect();
+        channel.hold_against(&frames);
+        Ok(Arc::new(Page { frames, redactions }))
     }
 }
 
