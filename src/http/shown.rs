@@ -20,8 +20,9 @@ use super::cut::{Cut, Shown, Whose};
 use super::listener::Peer;
 use super::problem::Problem;
 use super::{Http, State};
-use crate::broker::{Published, Redactions};
+use crate::broker::{Published, Redactions, WriteError};
 use crate::model::TopicName;
+use crate::store::AppendError;
 
 /// How often an answer is read anew because an entry was taken back meanwhile.
 const READS_MAX: usize = 8;
@@ -124,7 +125,7 @@ impl Http {
     /// stored is not in it.
     ///
     /// # Errors
-    /// Where the store can't be read, or entries are taken back faster than that; what was written stays written.
+    /// `outcome_unknown` where the store can't be read, or entries are taken back faster than that: it is stored.
     pub(super) async fn shown_as_written(
         &self,
         topic: &TopicName,
@@ -139,13 +140,18 @@ impl Http {
             }
             redactions = self.broker.redactions().now();
             for one in &mut published {
-                one.json = self.broker.entry_as_it_stands(topic, &one.id).await?;
+                let json = self.broker.entry_as_it_stands(topic, &one.id).await;
+                one.json = json.map_err(|error| outcome_unknown(error.to_string()))?;
             }
         }
-        let detail =
-            "it is stored, but entries are taken back faster than it can be read; ask again";
-        Err(Problem::unavailable(detail))
+        let cause = "entries are taken back faster than it can be read";
+        Err(outcome_unknown(cause.to_owned()))
     }
+}
+
+/// What is told to whoever wrote what is stored, and can't be read: never that it is not stored.
+fn outcome_unknown(cause: String) -> Problem {
+    WriteError::Append(AppendError::OutcomeUnknown(cause)).into()
 }
 
 /// Notes what of an answer goes to the socket.
