@@ -288,6 +288,9 @@ mod tests {
             ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZR=="),
             ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZ-=="),
             ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZSBh"),
+            // Two in a row, of 14 and 2 bytes, and of 13 and 3.
+            ("sec-websocket-key", "AAAAAAAAAAAAAAAAAAA=AAA="),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBuZQ==25bj"),
             ("sec-websocket-version", "8"),
             ("sec-websocket-version", "13, 8"),
             ("sec-websocket-version", "013"),
