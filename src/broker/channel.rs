@@ -115,7 +115,7 @@ impl Channel {
         let _ring = self.lock();
         if stored.head >= self.head() {
             self.set_private(stored.private);
-            self.raise_head(stored.head);
+            raise(&self.head, stored.head);
         }
     }
 
@@ -151,12 +151,10 @@ impl Channel {
     pub(super) fn hold_against(&self, page: &[Arc<Frame>]) {
         let comes_back = {
             let ring = self.lock();
-            let first = ring.frames.front().map_or(0, |frame| frame.offset());
+            let is_redacted = |frame: &Arc<Frame>| frame.kind() == ChangeKind::EntryRedacted;
             let is_older = |shown: &Arc<Frame>| {
-                let at = shown.offset().checked_sub(first).map(usize::try_from);
-                let known = at.and_then(|at| ring.frames.get(at.ok()?));
-                shown.kind() == ChangeKind::EntryRedacted
-                    && known.is_some_and(|known| known.kind() != ChangeKind::EntryRedacted)
+                let known = ring.at(shown.offset());
+                is_redacted(shown) && known.is_some_and(|known| !is_redacted(known))
             };
             page.iter().any(is_older)
         };
@@ -263,13 +261,9 @@ impl Channel {
                 _ => {}
             }
             ring.push(frame, self.limit);
-            self.raise_head(offset);
+            raise(&self.head, offset);
         }
-        self.taken.send_if_modified(|taken| {
-            let moved = offset > *taken;
-            *taken = offset.max(*taken);
-            moved
-        });
+        raise(&self.taken, offset);
     }
 
     /// Under the lock of the ring, so that it goes with the head.
@@ -278,14 +272,6 @@ impl Channel {
         if private && !was_private {
             self.redact_copies();
         }
-    }
-
-    fn raise_head(&self, offset: Offset) {
-        self.head.send_if_modified(|head| {
-            let moved = offset > *head;
-            *head = offset.max(*head);
-            moved
-        });
     }
 
     /// Puts redactions in the place of an entry's frames, and lets everyone know that older copies are void.
@@ -305,6 +291,15 @@ impl Channel {
         // A ring is whole between any two of its operations, so a panic elsewhere leaves it usable.
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Moves on to an offset, and tells of it, unless it is there already.
+fn raise(to: &watch::Sender<Offset>, offset: Offset) {
+    to.send_if_modified(|known| {
+        let moved = offset > *known;
+        *known = offset.max(*known);
+        moved
+    });
 }
 
 /// The visibility that an update of a topic says.
@@ -335,6 +330,13 @@ impl Drop for Presence {
 }
 
 impl Ring {
+    /// The change at this offset, where it is here.
+    fn at(&self, offset: Offset) -> Option<&Arc<Frame>> {
+        let first = self.frames.front()?.offset();
+        self.frames
+            .get(usize::try_from(offset.checked_sub(first)?).ok()?)
+    }
+
     fn push(&mut self, frame: Arc<Frame>, limit: RingLimit) {
         self.bytes += frame.weight();
         self.frames.push_back(frame);

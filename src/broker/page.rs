@@ -48,7 +48,7 @@ impl Page {
 
     /// Whether nothing was retracted since it was read.
     pub fn is_current(&self, channel: &Channel) -> bool {
-        self.redactions == channel.redactions()
+        !channel.is_void(self.redactions)
     }
 }
 

@@ -103,7 +103,8 @@ impl Broker {
         let idempotency = idempotency(request, "topic", topic.as_str(), &(&update, if_match));
         self.refresh(topic).await?;
         if let Some(known) = self.remembered(topic, idempotency.as_ref()).await? {
-            self.settle_hidden(topic).await?;
+            self.settle_hidden(self.topic(topic).await?.as_ref())
+                .await?;
             return self.topic_answer(topic, &known).await;
         }
         for _ in 0..RACES_MAX {
@@ -132,7 +133,7 @@ impl Broker {
                     },
                 ),
                 None if idempotency.is_none() => {
-                    self.settle_hidden(topic).await?;
+                    self.settle_hidden(stored.as_ref()).await?;
                     return unchanged(stored);
                 }
                 None => (None, keep(None, expect)),
@@ -153,7 +154,8 @@ impl Broker {
             match self.store().append(append).wait().await {
                 Ok(appended) => {
                     if is_kept || appended.replayed {
-                        self.settle_hidden(topic).await?;
+                        self.settle_hidden(self.topic(topic).await?.as_ref())
+                            .await?;
                     } else if let Some(channel) = hidden {
                         self.settle(&channel, first_done(&appended)?.1).await;
                     }
@@ -168,9 +170,12 @@ impl Broker {
 
     /// Waits until no older byte of a topic can leave that is private by now: who made it so may still be waiting, and an
     /// answer means the same whoever gets it first.
-    async fn settle_hidden(self: &Arc<Self>, topic: &TopicName) -> Result<(), WriteError> {
-        if let Some(stored) = self.topic(topic).await?.filter(|stored| stored.private)
-            && let Some(channel) = self.channel(topic).await?
+    async fn settle_hidden(
+        self: &Arc<Self>,
+        stored: Option<&StoredTopic>,
+    ) -> Result<(), WriteError> {
+        if let Some(stored) = stored.filter(|stored| stored.private)
+            && let Some(channel) = self.channel(&stored.name).await?
         {
             self.settle_again(&channel, stored.head).await;
         }

@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
+use crate::support::raw::UPGRADE;
 use crate::support::slow::Slow;
 use crate::support::sse::Sse;
 use crate::support::ws::Ws;
@@ -134,10 +135,6 @@ async fn readers_give_way_to_memory_in_steps_and_publishers_do_not() {
     let mut ws = Ws::open(&server.ws("?topic=t")).await;
     ws.op("subscribed").await;
 }
-
-/// An upgrade, but for its request line.
-const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn those_who_are_far_behind_go_first() {

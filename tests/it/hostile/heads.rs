@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::raw::{exchange, statuses, until_end};
+use crate::support::raw::{UPGRADE, exchange, statuses, until_end};
 use crate::support::{PATIENCE, Server};
 
 const SOON: Duration = Duration::from_millis(400);
@@ -177,10 +177,8 @@ async fn an_encoded_body_is_refused_unread() {
 /// How a socket can dribble: what it begins with, and what it is told.
 fn ways(key: &str) -> [(Vec<u8>, Vec<u16>); 6] {
     // A message of 2,000 bytes begins behind it.
-    let upgrade =
-        b"GET /v1/ws HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\
-                   \x81\xfe\x07\xd0\0\0\0\0";
+    let upgrade = format!("GET /v1/ws HTTP/1.1\r\nHost: t\r\n{UPGRADE}\r\n");
+    let upgrade = [upgrade.as_bytes(), b"\x81\xfe\x07\xd0\0\0\0\0"].concat();
     let post = |key: &str| {
         let head = format!(
             "POST /v1/topics/t/entries HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {key}\r\n\
@@ -198,7 +196,7 @@ fn ways(key: &str) -> [(Vec<u8>, Vec<u16>); 6] {
             b"GET /v1/topics/t HTTP/1.1\r\nHost: t\r\n\r\n".to_vec(),
             vec![200],
         ),
-        (upgrade.to_vec(), vec![101]),
+        (upgrade, vec![101]),
         (post(key), vec![408]),
         (post("tb_no"), vec![401]),
     ]

@@ -5,6 +5,7 @@ use tenbells::keys::Role;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::support::raw::UPGRADE;
 use crate::support::{PATIENCE, Server};
 
 const LISTED: &str = "https://news.example";
@@ -154,9 +155,7 @@ impl Asker<'_> {
 
     /// What a WebSocket is closed with, once it is open; none where it stays open.
     async fn websocket(&self) -> (u16, Option<u16>) {
-        let fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-        let (head, frame) = self.ask("GET /v1/ws?topic=t", fields, "").await;
+        let (head, frame) = self.ask("GET /v1/ws?topic=t", UPGRADE, "").await;
         let closed =
             (frame.first() == Some(&0x88)).then(|| u16::from_be_bytes([frame[2], frame[3]]));
         (status(&head), closed)
@@ -256,8 +255,6 @@ async fn without_an_origin_there_is_what_is_public_or_what_the_key_is_for() {
     let key = server.key(Role::Reader, "secret");
     let host = server.address();
     let bearer = format!("Authorization: Bearer {key}\r\n");
-    let handshake = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     for (topic, field, status_wanted, op) in [
         ("t", "", 200, "subscribed"),
         ("secret", "", 404, "topic_not_found"),
@@ -270,7 +267,7 @@ async fn without_an_origin_there_is_what_is_public_or_what_the_key_is_for() {
             assert_eq!(status(&head), status_wanted, "{topic} {path} {field}");
         }
         let request =
-            format!("GET /v1/ws?topic={topic} HTTP/1.1\r\nHost: {host}\r\n{handshake}{field}\r\n");
+            format!("GET /v1/ws?topic={topic} HTTP/1.1\r\nHost: {host}\r\n{UPGRADE}{field}\r\n");
         let (head, frame) = begin(&server, request.as_bytes()).await;
         assert_eq!(status(&head), 101);
         assert!(

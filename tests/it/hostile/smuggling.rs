@@ -6,11 +6,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::Server;
-use crate::support::raw::{statuses, until_end};
+use crate::support::raw::{UPGRADE, statuses, until_end};
 
 const ENTRY: &str = r#"{"headline":"x"}"#;
-const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 struct Attack {
     server: Server,
@@ -398,18 +396,18 @@ async fn nothing_behind_a_handshake_is_a_request() {
     let smuggled = &attack.smuggled;
     let length = smuggled.len();
     let ws = |line: &str, fields: &str| format!("{line}\r\nHost: t\r\n{fields}\r\n{smuggled}");
-    let other = HANDSHAKE.replace("13", "12");
+    let other = UPGRADE.replace("13", "12");
     let lines = vec![
         // Taken: what follows is a frame, and none that is masked.
-        (ws("GET /v1/ws HTTP/1.1", HANDSHAKE), vec![101]),
+        (ws("GET /v1/ws HTTP/1.1", UPGRADE), vec![101]),
         // Refused: a proxy may take it for a tunnel all the same.
         (ws("GET /v1/ws HTTP/1.1", &other), vec![426]),
-        (ws("GET /v1/ws?topic=T HTTP/1.1", HANDSHAKE), vec![400]),
-        (ws("GET /v1/ws?after=start HTTP/1.1", HANDSHAKE), vec![400]),
+        (ws("GET /v1/ws?topic=T HTTP/1.1", UPGRADE), vec![400]),
+        (ws("GET /v1/ws?after=start HTTP/1.1", UPGRADE), vec![400]),
         (
             ws(
                 "GET /v1/ws HTTP/1.1",
-                &format!("{HANDSHAKE}Authorization: Bearer tb_no\r\n"),
+                &format!("{UPGRADE}Authorization: Bearer tb_no\r\n"),
             ),
             vec![401],
         ),
@@ -421,24 +419,24 @@ async fn nothing_behind_a_handshake_is_a_request() {
             vec![426],
         ),
         (ws("GET /v1/ws HTTP/1.1", ""), vec![426]),
-        (ws("GET /v1/ws HTTP/1.0", HANDSHAKE), vec![426]),
+        (ws("GET /v1/ws HTTP/1.0", UPGRADE), vec![426]),
         (
             ws(
                 "GET /v1/ws HTTP/1.1",
-                &format!("{HANDSHAKE}Content-Length: {length}\r\n"),
+                &format!("{UPGRADE}Content-Length: {length}\r\n"),
             ),
             vec![426],
         ),
         (
             ws(
                 "GET /v1/ws HTTP/1.1",
-                &format!("{HANDSHAKE}Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"),
+                &format!("{UPGRADE}Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"),
             ),
             vec![400],
         ),
         (
             format!(
-                "GET /v1/ws HTTP/1.1\r\nHost: t\r\n{HANDSHAKE}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{smuggled}\r\n0\r\n\r\n"
+                "GET /v1/ws HTTP/1.1\r\nHost: t\r\n{UPGRADE}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{smuggled}\r\n0\r\n\r\n"
             ),
             vec![426],
         ),
@@ -447,7 +445,7 @@ async fn nothing_behind_a_handshake_is_a_request() {
     // The smuggled bytes end a WebSocket by its own rules.
     let answer = until_end(
         &attack.server,
-        ws("GET /v1/ws HTTP/1.1", HANDSHAKE).as_bytes(),
+        ws("GET /v1/ws HTTP/1.1", UPGRADE).as_bytes(),
     )
     .await;
     let end = &answer[answer.len()

@@ -5,6 +5,10 @@ use tokio::net::TcpStream;
 
 use super::{PATIENCE, Server};
 
+/// The fields of a WebSocket's opening handshake.
+pub const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                           Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
 /// What a request is answered with, as text: its head and its body.
 pub async fn exchange(server: &Server, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.address())
